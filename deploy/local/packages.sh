@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# What the project needs from Debian 12, in one place, and the step that installs what is missing.
+# Sourced by ./dev and used by deploy/Dockerfile. Leaves out: Apache Kafka, which tests/kafka-local
+# fetches by Maven when a real broker is asked for.
+
+# To build and to run the program, and to run the private services of ./dev up.
+PACKAGES_BUILD=(
+	build-essential cmake ninja-build pkg-config git ca-certificates
+	librdkafka-dev libhiredis-dev libpq-dev libpcre2-dev libvectorscan-dev libmicrohttpd-dev
+	libsimdjson-dev libjansson-dev libutf8proc-dev libphonenumber-dev libyaml-dev
+	libssl-dev libsodium-dev libxxhash-dev zlib1g-dev libcurl4-openssl-dev
+)
+PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 util-linux procps)
+
+# What ./dev test and its parts add: a second compiler with its sanitizers, the C test library,
+# Python with the clients of the real services, Java for the real Kafka.
+PACKAGES_TEST=(
+	clang clang-format clang-tidy llvm libclang-rt-14-dev libfuzzer-14-dev libcmocka-dev
+	openjdk-17-jre-headless maven kcat
+	python3-pytest python3-psycopg2 python3-redis python3-yaml python3-confluent-kafka python3-requests
+)
+
+# The unprivileged user that runs the private services when ./dev is run by root.
+SERVICE_USER=khien-dev
+
+# packages_missing NAME...: prints those that are not installed.
+packages_missing() {
+	local have name
+	have=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p') || true
+	for name in "$@"; do
+		grep -qx -- "$name" <<<"$have" && continue
+		# Hyperscan has the same interface and excludes Vectorscan: what is there stays.
+		if [ "$name" = libvectorscan-dev ] && dpkg-query -W -f='${db:Status-Status}\n' libhyperscan-dev 2>/dev/null |
+			grep -qx installed; then
+			continue
+		fi
+		printf '%s\n' "$name"
+	done
+}
+
+# as_root COMMAND...: runs it as root, by sudo when we are not.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo -- "$@"
+	else
+		echo "dev: installing packages needs root or sudo; ask your administrator for: $*" >&2
+		return 1
+	fi
+}
+
+# The database and the cache are run privately, so the packages must start nothing of their own: no
+# cluster is created and no service is started or enabled. A server that was here before stays as it is.
+packages_quiet_install() {
+	as_root env DEBIAN_FRONTEND=noninteractive bash -s -- "$@" <<'ROOT'
+set -euo pipefail
+apt=(apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false)
+policy=/usr/sbin/policy-rc.d made_policy='' fresh_redis='' fresh_pg=''
+command -v redis-server >/dev/null || fresh_redis=1
+[ -e /etc/postgresql-common/createcluster.conf ] || fresh_pg=1
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+	made_policy=1
+fi
+trap '[ -z "$made_policy" ] || rm -f "$policy"' EXIT
+"${apt[@]}" update
+if [ -n "$fresh_pg" ] && printf '%s\n' "$@" | grep -q '^postgresql'; then
+	"${apt[@]}" install postgresql-common
+	sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+fi
+"${apt[@]}" install "$@"
+if [ -n "$fresh_redis" ] && [ -d /run/systemd/system ]; then
+	systemctl disable --quiet --now redis-server 2>/dev/null || true
+fi
+ROOT
+}
+
+# packages_setup NAME...: installs what is missing and makes the service user. Quick when all is there.
+packages_setup() {
+	local missing
+	mapfile -t missing < <(packages_missing "$@")
+	if [ ${#missing[@]} -gt 0 ]; then
+		[ -e /etc/debian_version ] || {
+			echo "dev: this is no Debian; install the counterparts of: ${missing[*]}" >&2
+			return 1
+		}
+		echo "dev: installing ${#missing[@]} packages: ${missing[*]}"
+		local log
+		log=$(mktemp)
+		packages_quiet_install "${missing[@]}" >"$log" 2>&1 || {
+			tail -n 30 "$log" >&2
+			rm -f "$log"
+			echo "dev: the packages could not be installed" >&2
+			return 1
+		}
+		rm -f "$log"
+	fi
+	if [ "$(id -u)" = 0 ] && ! getent passwd "$SERVICE_USER" >/dev/null; then
+		useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$SERVICE_USER"
+	fi
+}
