@@ -1,9 +1,8 @@
 # How every object of the project is compiled and linked: the OpenSSF hardening flags where the compiler
-# and the machine have them, and the sanitizers of the asan and tsan presets. Warnings are set beside the
-# targets; this file is only about what the binary does when something goes wrong.
+# and the machine have them, the warnings, and the sanitizers of the asan and tsan presets.
 #
-#   KHIEN_SANITIZE   empty, "address,undefined" or "thread"
-#   khien_hardening  the INTERFACE target to link with
+#   KHIEN_SANITIZE  empty, "address,undefined" or "thread"
+#   khien_flags     the INTERFACE target to link with, PRIVATE
 
 include(CheckCCompilerFlag)
 
@@ -17,7 +16,7 @@ foreach(lang C CXX)
 	endforeach()
 endforeach()
 
-add_library(khien_hardening INTERFACE)
+add_library(khien_flags INTERFACE)
 
 # khien_flag_if_known(FLAG): adds the flag when the C compiler takes it without a warning.
 function(khien_flag_if_known flag)
@@ -25,11 +24,12 @@ function(khien_flag_if_known flag)
 	set(CMAKE_REQUIRED_FLAGS "-Werror")
 	check_c_compiler_flag("${flag}" ${var})
 	if(${var})
-		target_compile_options(khien_hardening INTERFACE "${flag}")
+		target_compile_options(khien_flags INTERFACE "${flag}")
 	endif()
 endfunction()
 
-target_compile_options(khien_hardening INTERFACE
+target_compile_options(khien_flags INTERFACE
+	-Wall -Wextra -Wconversion -Wshadow -Wvla -Werror
 	-Wformat=2 -Werror=format-security -fno-omit-frame-pointer -fno-delete-null-pointer-checks)
 khien_flag_if_known(-fstack-protector-strong)
 khien_flag_if_known(-fstack-clash-protection)
@@ -42,18 +42,18 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
 endif()
 
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-target_link_options(khien_hardening INTERFACE
+target_link_options(khien_flags INTERFACE
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 	$<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)
 
 if(KHIEN_SANITIZE)
-	target_compile_options(khien_hardening INTERFACE
+	target_compile_options(khien_flags INTERFACE
 		-fsanitize=${KHIEN_SANITIZE} -fno-sanitize-recover=all -U_FORTIFY_SOURCE)
-	target_link_options(khien_hardening INTERFACE -fsanitize=${KHIEN_SANITIZE})
+	target_link_options(khien_flags INTERFACE -fsanitize=${KHIEN_SANITIZE})
 else()
 	# Fortified string functions need an optimised build; the sanitizers have checks of their own.
 	# A compiler that does not know level 3 falls back to 2 by itself.
-	target_compile_options(khien_hardening INTERFACE
+	target_compile_options(khien_flags INTERFACE
 		$<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE>
 		$<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>)
 endif()
