@@ -1,0 +1,14 @@
+/* base: the words every room uses. Outside this room include only this header. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/bounds.h"
+#include "base/clk.h"
+#include "base/conf.h"
+#include "base/crypto.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/sender.h"
+#include "base/slice.h"
+#include "base/yaml.h"

@@ -1,0 +1,18 @@
+/* Every bound of the program in one place. Bytes unless the name says otherwise. */
+#pragma once
+
+#define BOUND_RECORD (64 * 1024)	/* a Kafka record that is looked into; larger ones are quarantined, cut */
+#define BOUND_CONTENT 4096		/* what of a message is scanned */
+#define BOUND_REPORT_ID 128		/* printable ASCII */
+#define BOUND_JSON_DEPTH 32
+#define BOUND_QUARANTINE_KEEP (64 * 1024) /* bytes of a quarantined record that are kept */
+#define BOUND_BATCH_RECORDS 5000
+#define BOUND_BATCH_BYTES (16 * 1024 * 1024)
+#define BOUND_VOTES_PER_SENDER 5000	/* the newest that score and ladder look at, per sender and service */
+#define BOUND_TERMS 32			/* named terms of one verdict */
+#define BOUND_RULES 10000
+#define BOUND_CONFIG_FILE (4 * 1024 * 1024)
+#define BOUND_LOOKUP_BATCH 10000
+#define BOUND_HTTP_BODY (1024 * 1024)
+#define BOUND_CHANGES_PER_ANSWER 10000
+#define BOUND_RELEASE_CHANGES 200000

@@ -1,0 +1,33 @@
+/* Keys, MACs and sealed fields (OpenSSL EVP behind base/crypto.c). Keys are files outside the database. */
+#pragma once
+
+#include "base/slice.h"
+
+#define SHA256_LEN 32
+#define MAC_LEN 16     /* HMAC-SHA-256 cut to 128 bits: database keys */
+#define SEAL_EXTRA 28  /* nonce 12 + tag 16: a sealed field is this much longer than the plain one */
+#define KEY_LEN 32
+
+void sha256(struct slice s, uint8_t out[SHA256_LEN]);
+void random_bytes(void *out, size_t len); /* getrandom(2); aborts when the kernel has none */
+uint64_t random_u64(void);
+
+/* The installation's secrets: one folder of 32-byte files named mac.key (pseudonyms, report ids), wrap.key (wraps subject keys and
+ * sealed fields), token.key (API tokens). Created by keys_create with mode 0600; a group- or world-readable file is refused. */
+struct keys;
+MUST_USE enum rc keys_create(const char *dir, struct err *e); /* RC_CONFLICT when there are keys already */
+MUST_USE enum rc keys_open(const char *dir, struct keys **out, struct err *e);
+void keys_free(struct keys *k);
+OWNER(keys_free, struct keys);
+
+/* `domain` keeps uses apart ("reporter", "report_id", "body", "token"). Thread-safe. */
+void keys_mac(const struct keys *k, const char *domain, struct slice s, uint8_t out[MAC_LEN]);
+void keys_token_mac(const struct keys *k, struct slice token, uint8_t out[SHA256_LEN]);
+/* AES-256-GCM under the wrap key; `aad` binds the field to its row. out has room for s.len + SEAL_EXTRA. */
+void keys_seal(const struct keys *k, struct slice aad, struct slice s, uint8_t *out);
+/* RC_INVALID: forged or another key. out has room for s.len - SEAL_EXTRA. */
+MUST_USE enum rc keys_unseal(const struct keys *k, struct slice aad, struct slice s, uint8_t *out);
+/* The same under a caller's key (a subject's own). */
+void seal(const uint8_t key[KEY_LEN], struct slice aad, struct slice s, uint8_t *out);
+MUST_USE enum rc unseal(const uint8_t key[KEY_LEN], struct slice aad, struct slice s, uint8_t *out);
+bool const_time_eq(const void *a, const void *b, size_t len);

@@ -1,0 +1,153 @@
+/* classifier: text in, label and terms out; votes in, sender score and ladder walk out. Pure: no I/O but loading packs, no clock of its
+ * own. The exact definitions are in docs/judgement.md sections 2, 4 and 5. */
+#pragma once
+
+#include "base/base.h"
+
+/* ---- folding ---- */
+
+/* The folded copy and its way back: raw byte range of folded byte i is [map[i], map[i + 1]). map has len + 1 entries. */
+struct folded {
+	struct slice text;
+	const uint32_t *map;
+};
+/* Folds at most BOUND_CONTENT bytes of raw. Linear. What it makes lives in the arena. RC_LIMIT when the arena is full. Invalid UTF-8
+ * bytes fold to a blank. */
+struct fold_table; /* homoglyphs; immutable */
+MUST_USE enum rc fold_table_load(const char *path, struct fold_table **out, struct err *e);
+void fold_table_free(struct fold_table *t);
+OWNER(fold_table_free, struct fold_table);
+MUST_USE enum rc fold(const struct fold_table *t, struct slice raw, struct arena *a, struct folded *out);
+
+/* ---- rules and the verdict on a text ---- */
+
+enum label { LABEL_NONE, LABEL_HAM, LABEL_SPAM, LABEL_SCAM }; /* NONE: there was no text */
+const char *label_name(enum label l);
+
+struct pack; /* compiled rule packs; immutable, shared by threads */
+/* Reads every *.yaml of rules_dir in byte order. RC_INVALID: every "file:line: what" in c (bad pattern, slow pattern, failing example,
+ * unknown key, double symbol); nothing is loaded. */
+MUST_USE enum rc pack_load(const char *rules_dir, const char *fold_table_path, struct complaints *c, struct pack **out, struct err *e);
+void pack_free(struct pack *p);
+OWNER(pack_free, struct pack);
+const char *pack_version(const struct pack *p); /* "vn-2026.11", joined by "+" when several */
+void pack_hash(const struct pack *p, uint8_t out[SHA256_LEN]); /* over the files' bytes */
+size_t pack_rules(const struct pack *p);
+
+struct term {
+	const char *name; /* symbol; lives as long as the pack */
+	double weight;
+	enum label label;
+	struct slice match; /* raw text that matched; empty for combinations; borrowed from the content */
+	uint32_t raw_at;    /* where in the raw content */
+};
+struct verdict {
+	enum label label;
+	double score; /* calibrated probability of spam or scam, 0..1 */
+	bool undecided; /* a match limit was hit: the rule did not count */
+	bool cut;	/* content was longer than BOUND_CONTENT */
+	uint64_t fingerprint; /* simhash over the folded text */
+	size_t terms;
+	struct term term[BOUND_TERMS]; /* strongest first */
+};
+
+struct scan; /* a thread's scratch: match data, JIT stack, hs scratch, arena */
+MUST_USE enum rc scan_new(const struct pack *p, struct scan **out, struct err *e);
+void scan_free(struct scan *s);
+OWNER(scan_free, struct scan);
+/* Judges one text. Never fails on input. The verdict borrows from content and pack. */
+void classify(struct scan *s, struct slice content, struct verdict *out);
+
+/* ---- votes, score and ladder of a sender ---- */
+
+enum report_class { CLASS_NUISANCE, CLASS_SCAM };
+#define CLASSES 2
+const char *class_name(enum report_class c);
+
+/* One vote as stored: docs/judgement.md section 3. Times TIME_NONE when unset. */
+struct vote {
+	int64_t reporter;
+	int32_t day;
+	float weight;
+	float text_score, claim_score;
+	bool scam;
+	int64_t first_at, last_at, verified_at, scam_at, yes_at, spoof_at;
+};
+/* dst and src are of the same sender, service, reporter and day. Commutative, associative, idempotent. */
+void vote_merge(struct vote *dst, const struct vote *src);
+
+enum rung { RUNG_OBSERVE, RUNG_VERIFY, RUNG_THROTTLE, RUNG_BAR, RUNG_BAR_BOTH, RUNG_RECALL };
+const char *rung_name(enum rung r);
+
+struct score_weights {
+	double half_life_s, bias, reporters, scam, velocity, spread, text, claim, contact;
+};
+
+struct score_term {
+	const char *name; /* static: "REPORTERS", "SCAM", … */
+	double weight;
+};
+struct score {
+	double value; /* 0..1; 0 with no terms when nothing counts */
+	int64_t as_of; /* TIME_NONE when nothing counts */
+	size_t terms;
+	struct score_term term[8];
+};
+/* Order of votes does not matter. floor: TIME_NONE or a time; votes with first_at < floor are left out. */
+void score_votes(const struct score_weights *w, const struct vote *votes, size_t n, int64_t floor, struct score *out);
+
+struct ladder_rung {
+	enum rung rung;
+	int reporters;
+	bool leg; /* needs the independent second leg */
+	int64_t terms_s[4];
+	size_t terms; /* 0: no action */
+	const char *basis;
+};
+struct ladder {
+	struct ladder_rung rung[8]; /* ascending */
+	size_t rungs;
+};
+struct episode {
+	enum rung rung;
+	int64_t decided_at, until; /* received_at of the deciding report; decided_at + term */
+	int reporters, yes;	   /* counted at decided_at */
+	const struct ladder_rung *by;
+};
+#define BOUND_EPISODES 64 /* the newest are kept */
+struct walk {
+	enum rung peak;
+	int64_t peak_at;
+	bool one_leg;	    /* a bar or throttle count was reached at some time without a leg, and no episode runs or ran after it */
+	int64_t one_leg_at; /* first such time, TIME_NONE */
+	size_t episodes;
+	size_t earlier; /* episodes dropped from the front */
+	struct episode episode[BOUND_EPISODES]; /* by decided_at */
+};
+/* Walks the votes of one sender and service for one class in event-time order. A pure function of the set. scratch: arena for sorting. */
+MUST_USE enum rc ladder_walk(const struct ladder *l, enum report_class c, int64_t window_s, int contact_yes, const struct vote *votes,
+			     size_t n, int64_t floor, struct arena *scratch, struct walk *out);
+
+/* ---- policy ---- */
+
+struct policy {
+	char version[64];
+	uint8_t hash[SHA256_LEN];
+	double text_scam_at;
+	struct score_weights score;
+	int64_t window_s, late_after_s;
+	int contact_yes;
+	int spoofed_reporters, spoofed_fewer_yes;
+	int64_t clock_s[CLASSES];
+	struct ladder ladder[CLASSES];
+	char action[6][12]; /* by enum attribution: "bar_out", "bar_in", "person" */
+	int cap_hour, cap_day, growth_min;
+	double growth_share;
+	struct slice scam_category[64];
+	size_t scam_categories;
+	struct yaml_doc *doc; /* what the texts above borrow from */
+};
+MUST_USE enum rc policy_load(const char *path, struct complaints *c, struct policy **out, struct err *e);
+void policy_free(struct policy *p);
+OWNER(policy_free, struct policy);
+bool policy_scam_category(const struct policy *p, struct slice category); /* ASCII case-blind */
