@@ -7,6 +7,7 @@
 include(CheckCCompilerFlag)
 
 set(KHIEN_SANITIZE "" CACHE STRING "sanitizers to build with: empty, address,undefined or thread")
+option(KHIEN_FUZZ "build the fuzz targets; needs clang and KHIEN_SANITIZE" OFF)
 
 # Assertions stay on in what is shipped: they are for our own bugs, and a stop is better than a wrong block.
 foreach(lang C CXX)
@@ -50,6 +51,10 @@ if(KHIEN_SANITIZE)
 	target_compile_options(khien_flags INTERFACE
 		-fsanitize=${KHIEN_SANITIZE} -fno-sanitize-recover=all -U_FORTIFY_SOURCE)
 	target_link_options(khien_flags INTERFACE -fsanitize=${KHIEN_SANITIZE})
+	if(KHIEN_FUZZ)
+		target_compile_options(khien_flags INTERFACE -fsanitize=fuzzer-no-link)
+		target_link_options(khien_flags INTERFACE -fsanitize=fuzzer-no-link)
+	endif()
 else()
 	# Fortified string functions need an optimised build; the sanitizers have checks of their own.
 	# A compiler that does not know level 3 falls back to 2 by itself.
