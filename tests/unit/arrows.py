@@ -47,7 +47,7 @@ time.h uchar.h wchar.h wctype.h
 dirent.h dlfcn.h fcntl.h ftw.h getopt.h glob.h grp.h ifaddrs.h langinfo.h malloc.h netdb.h poll.h pthread.h pwd.h
 regex.h sched.h semaphore.h spawn.h strings.h syslog.h termios.h unistd.h endian.h byteswap.h sysexits.h execinfo.h
 """.split())
-SYSTEM_FOLDERS = {"sys", "arpa", "netinet", "net", "linux", "asm"}
+SYSTEM_FOLDERS = {"sys", "arpa", "netinet", "net", "linux", "asm", "sanitizer"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 
