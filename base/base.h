@@ -11,4 +11,5 @@
 #include "base/metrics.h"
 #include "base/sender.h"
 #include "base/slice.h"
+#include "base/words.h"
 #include "base/yaml.h"

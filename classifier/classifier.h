@@ -21,9 +21,6 @@ MUST_USE enum rc fold(const struct fold_table *t, struct slice raw, struct arena
 
 /* ---- rules and the verdict on a text ---- */
 
-enum label { LABEL_NONE, LABEL_HAM, LABEL_SPAM, LABEL_SCAM }; /* NONE: there was no text */
-const char *label_name(enum label l);
-
 struct pack; /* compiled rule packs; immutable, shared by threads */
 /* Reads every *.yaml of rules_dir in byte order. RC_INVALID: every "file:line: what" in c (bad pattern, slow pattern, failing example,
  * unknown key, double symbol); nothing is loaded. */
@@ -60,24 +57,10 @@ void classify(struct scan *s, struct slice content, struct verdict *out);
 
 /* ---- votes, score and ladder of a sender ---- */
 
-enum report_class { CLASS_NUISANCE, CLASS_SCAM };
-#define CLASSES 2
-const char *class_name(enum report_class c);
+/* struct vote, enum report_class and enum rung are in base/words.h. */
 
-/* One vote as stored: docs/judgement.md section 3. Times TIME_NONE when unset. */
-struct vote {
-	int64_t reporter;
-	int32_t day;
-	float weight;
-	float text_score, claim_score;
-	bool scam;
-	int64_t first_at, last_at, verified_at, scam_at, yes_at, spoof_at;
-};
 /* dst and src are of the same sender, service, reporter and day. Commutative, associative, idempotent. */
 void vote_merge(struct vote *dst, const struct vote *src);
-
-enum rung { RUNG_OBSERVE, RUNG_VERIFY, RUNG_THROTTLE, RUNG_BAR, RUNG_BAR_BOTH, RUNG_RECALL };
-const char *rung_name(enum rung r);
 
 struct score_weights {
 	double half_life_s, bias, reporters, scam, velocity, spread, text, claim, contact;

@@ -5,20 +5,7 @@
 #include "base/base.h"
 #include "wire/wire.h"
 
-enum disposition { DISP_ACCEPTED, DISP_REJECTED, DISP_DUPLICATE, DISP_ROUTED, DISP_QUARANTINED };
-#define DISPOSITIONS 5
-const char *disposition_name(enum disposition d); /* "accepted", "rejected", "duplicate", "routed", "quarantined" */
-
-enum kind { KIND_S, KIND_V, KIND_LD };
-enum service { SERVICE_SMS, SERVICE_VOICE };
-enum channel { CH_SMS156, CH_SMS5656, CH_VOICE156, CH_PORTAL, CH_APP, CH_CARE, CH_AUTHORITY, CH_NETWORK };
-enum matched { MATCHED_UNCHECKED, MATCHED_YES, MATCHED_NO };
-enum origin { ORIGIN_UNKNOWN, ORIGIN_OWN, ORIGIN_OTHER, ORIGIN_FOREIGN };
-const char *kind_name(enum kind k);
-const char *service_name(enum service s);
-const char *channel_name(enum channel c);
-const char *matched_name(enum matched m);
-const char *origin_name(enum origin o);
+/* The words of a report (disposition, kind, service, channel, matched, origin) are in base/words.h. */
 
 /* One record after decoding. disposition is what can be said without a database: ACCEPTED (subject to the claim), REJECTED, ROUTED or
  * QUARANTINED. All slices live in the batch's arena or in the Kafka batch. */
