@@ -32,11 +32,14 @@ bool slice_starts(struct slice s, struct slice prefix);
 struct slice slice_trim(struct slice s); /* ASCII blanks on both sides */
 /* Cuts the first line (without LF or CRLF) off *rest; false when *rest is empty. */
 bool slice_line(struct slice *rest, struct slice *out);
-/* Cuts the part before `sep` off *rest; the last part has no separator. False when nothing is left. */
+/* Cuts the part before `sep` off *rest; the last part has no separator. False when nothing is left, so a separator at the very
+ * end adds no empty part. */
 bool slice_cut(struct slice *rest, char sep, struct slice *out);
 /* Decimal, whole slice, no sign for u64. RC_INVALID on anything else or overflow. */
 MUST_USE enum rc slice_u64(struct slice s, uint64_t *out);
 MUST_USE enum rc slice_i64(struct slice s, int64_t *out);
+/* The bytes of the first UTF-8 character (strict, as below) and its code point; 0 when there is none. */
+size_t slice_utf8(struct slice s, uint32_t *cp);
 bool slice_utf8_valid(struct slice s); /* strict: no overlong forms, no surrogates, at most U+10FFFF */
 
 /* Owns and grows. After a failed append (out of memory or over `cap`) `failed` stays true and later appends do nothing, so a
