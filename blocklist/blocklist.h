@@ -1,0 +1,113 @@
+/* blocklist: what is blocked, why, until when: wishes, protected senders, releases, the lookup mirror, Redis and feed formats. Formats are
+ * those of the published contract: docs/blocklist.md. */
+#pragma once
+
+#include "audit/audit.h"
+
+/* One line of the list. Texts live with their owner (arena, mirror). until 0: open-ended, else unix seconds. */
+struct entry {
+	enum scope scope;
+	const char *value;
+	enum service service;
+	const char *action; /* "bar", "throttle", "label" */
+	const char *case_id;
+	int64_t until_s;
+	const char *basis;
+	int64_t release; /* that put it there */
+};
+
+/* ---- digest: sum modulo 2^256 of SHA-256(scope|value|service|action|case|until) ---- */
+struct digest {
+	uint8_t sum[32]; /* big-endian */
+};
+size_t entry_line(const struct entry *e, char *out, size_t room); /* the line hashed, NUL-terminated */
+void digest_add(struct digest *d, const struct entry *e);
+void digest_sub(struct digest *d, const struct entry *e);
+void digest_hex(const struct digest *d, char out[65]);
+MUST_USE enum rc digest_parse(struct slice hex, struct digest *out);
+uint8_t entry_bucket(const struct entry *e); /* first byte of SHA-256(scope|value|service) */
+void entry_json(const struct entry *e, struct buf *out); /* the contract's entry object, without op and release */
+
+/* The head of a list: which one, how far, what it holds. */
+struct list_mark {
+	char list[37]; /* uuid text; "" none */
+	int64_t release;
+	int64_t count;
+	struct digest digest;
+};
+
+/* ---- protected senders ---- */
+/* Replaces the rows of origin 'file' by the CSV (scope,value,service,owner,reason,until; scope `range` has value LOW-HIGH), in one
+ * transaction, and marks every sender inside old or new rows dirty. RC_INVALID: every "file:line: what" in c, nothing changed. *changed is
+ * false when the table already says so. */
+MUST_USE enum rc protected_load(struct pg *c, const char *path, int64_t now_us, struct complaints *complaints, bool *changed,
+				struct err *e);
+/* SQL text: a boolean expression over columns (scope, value, service) named in the caller's query as s.scope, s.value, $svc — see
+ * blocklist/protected.c; used by the worker's read of its senders. */
+extern const char protected_exists_sql[]; /* "EXISTS (SELECT … p.scope = s.scope AND s.value BETWEEN p.low AND p.high …)" */
+
+/* ---- the keeper's release ---- */
+struct caps {
+	int per_hour, per_day, growth_min;
+	double growth_share;
+};
+struct release_out {
+	bool made; /* a release was written */
+	struct list_mark mark;
+	int added, removed, held, overflow; /* overflow: waits for the next release */
+};
+/* One release transaction: fence (keeper.epoch = epoch), take dirty keys, expire, recompute entries from wishes, protection, caps and kill
+ * switch, write release, changes, head; chain the audit; COMMIT. RC_CONFLICT: fenced, another one leads. Repeatable after RC_RETRY.
+ * Nothing dirty and nothing expired: RC_OK, made=false, and pending audit rows are chained all the same. */
+MUST_USE enum rc release_make(struct pg *c, int64_t epoch, int64_t now_us, const struct caps *caps, bool kill_switch, struct release_out *out,
+			      struct err *e);
+/* Starts a lineage when there is none (first start). */
+MUST_USE enum rc list_ensure(struct pg *c, int64_t now_us, struct err *e);
+
+/* ---- memory mirror: the list in memory, following the release log; one writer thread, any number of readers ---- */
+struct mirror;
+MUST_USE enum rc mirror_new(struct mirror **out, struct err *e);
+void mirror_free(struct mirror *m);
+OWNER(mirror_free, struct mirror);
+/* Brings the mirror up to the head: a full load first, then changes. Call from one thread; RC_NONE when nothing was new. */
+MUST_USE enum rc mirror_follow(struct mirror *m, struct pg *c, int64_t now_mono_us, struct err *e);
+struct lookup {
+	char action[12], case_id[24], basis[128];
+	int64_t until_s, release;
+};
+/* RC_OK: *out; RC_NONE: clean; RC_RETRY: unknown (no list, or older than stale_max_s). age_s: seconds since the mirror last knew that it was
+ * current. Entries past their until are clean. Readers never block the writer. */
+MUST_USE enum rc mirror_lookup(struct mirror *m, const struct sender *s, enum service service, int64_t now_s, int64_t now_mono_us,
+			       int64_t stale_max_s, struct lookup *out, int64_t *age_s);
+bool mirror_mark(struct mirror *m, struct list_mark *out, int64_t *synced_mono_us); /* false before the first full load */
+/* Waits until the mirror's release is above `after` or wait_ms have passed. */
+void mirror_wait(struct mirror *m, int64_t after, int wait_ms);
+size_t mirror_bytes(const struct mirror *m);
+
+/* ---- reading the list for feeds ---- */
+/* Streams head, entries and tail (JSON lines) of one consistent state through `put` (returns false to stop). service -1: both; then head
+ * and tail carry count and digest of what is sent. */
+typedef bool feed_put(void *arg, struct slice piece);
+MUST_USE enum rc feed_snapshot(struct pg *c, int service, int64_t now_s, feed_put *put, void *arg, struct list_mark *mark, struct err *e);
+/* {"list","from","to","more","changes":[…]}: whole releases after `after`, at most BOUND_CHANGES_PER_ANSWER changes unless one release alone
+ * is larger. RC_CONFLICT: another list, ahead, or too old: mark tells where to start. */
+MUST_USE enum rc feed_changes(struct pg *c, const char *list, int64_t after, int service, struct buf *out, struct list_mark *mark,
+			      struct err *e);
+
+/* ---- projections: copies that follow the release log, each repeatable ---- */
+struct projection;
+struct projection_ops {
+	const char *name; /* as written in the configuration: "redis" */
+	MUST_USE enum rc (*open)(const char *url, int timeout_ms, struct projection **out, struct err *e);
+	void (*close)(struct projection *p);
+	MUST_USE enum rc (*at)(struct projection *p, struct list_mark *out, struct err *e); /* RC_NONE: empty, rebuild it */
+	/* Applies the changes of releases (at.release, to], read from the ledger. RC_CONFLICT: not the next one: rebuild. */
+	MUST_USE enum rc (*apply)(struct projection *p, struct pg *c, const struct list_mark *from, const struct list_mark *to,
+				  struct err *e);
+	MUST_USE enum rc (*rebuild)(struct projection *p, struct pg *c, struct err *e);
+	/* Compares the copy's entries with the list by digest; RC_CONFLICT: it differs, rebuild it. */
+	MUST_USE enum rc (*sweep)(struct projection *p, struct pg *c, struct err *e);
+};
+extern const struct projection_ops projection_redis;
+
+extern const struct conf_table blocklist_conf; /* redis.urls, redis.timeout_ms, redis.sweep_s, protected.file, lookup.stale_max_s … */

@@ -1,0 +1,173 @@
+/* cases: the ledger. Reports, reporters, senders, votes, cases, actions, outcomes in PostgreSQL; the fence that makes a batch count exactly
+ * once. One batch is one transaction in two rounds: ledger_claim reads and locks what the batch touches, the engine judges, ledger_settle
+ * writes and commits. */
+#pragma once
+
+#include "blocklist/blocklist.h"
+
+/* ---- partitions: offset, fence, conservation ---- */
+struct part {
+	char topic[64];
+	int32_t part;
+	int64_t epoch, next_offset;
+	int attempts;	  /* crashes seen at next_offset */
+	char stopped[128]; /* not empty: nobody may take it */
+};
+/* Takes the partition over: epoch + 1, owner = me; waits for a transaction of the former owner that is still committing, so its answer is
+ * the truth. counts the attempt when the former owner did not release it. Creates the row at first sight (next_offset = first). */
+MUST_USE enum rc part_acquire(struct pg *c, const char *source, const char *topic, int32_t part, const char *me, struct part *out,
+			      struct err *e);
+MUST_USE enum rc part_release(struct pg *c, const char *source, const struct part *p, struct err *e); /* a clean stop: attempts = 0 */
+MUST_USE enum rc part_stop(struct pg *c, const char *source, const char *topic, int32_t part, int64_t from, int64_t to, int64_t now_us,
+			   const char *why, struct err *e);
+
+/* ---- one batch ---- */
+
+/* One record as the ledger takes it; the engine fills it from the decoder's report and the classifier's verdict. Texts are borrowed until
+ * ledger_settle returns. */
+struct filing {
+	int32_t part; /* index into ledger_batch.parts */
+	int64_t offset;
+	struct slice bytes;
+	enum disposition disposition; /* in: ACCEPTED, REJECTED, ROUTED, QUARANTINED; out: the final one */
+	const char *reason;	      /* in and out */
+	const char *detail;
+	struct slice report_id;
+	enum kind kind;
+	enum service service;
+	enum channel channel;
+	int64_t received_at, occurred_at;
+	struct slice reporter; /* E.164 digits */
+	bool verified;
+	struct sender sender;
+	enum attribution attribution;
+	const char *carrier, *number_class;
+	bool by_table;
+	struct slice sender_raw, hint;
+	struct slice content, category, extra;
+	enum matched matched;
+	enum origin origin;
+	int32_t duration_s;
+	bool counts, spoofed; /* weight before the reporter's trust is 1 or 0 */
+	struct slice registry_text; /* of ROUTED */
+	uint8_t id_hash[MAC_LEN], body_mac[MAC_LEN], reporter_mac[MAC_LEN];
+	/* the verdict on the text */
+	enum report_class cls;
+	enum label label;
+	float text_score;	 /* the verdict's score when spam or scam, else 0 */
+	struct slice terms;	 /* JSON */
+	uint64_t fingerprint;
+};
+
+/* The counters of one partition's share of the batch. */
+struct batch_part {
+	struct part *part;
+	int64_t from, next; /* expected and new next_offset */
+	int64_t records;
+};
+
+struct ledger_batch {
+	struct batch_part *parts;
+	size_t n_parts;
+	struct filing *filings; /* in order of partition and offset */
+	size_t n;
+};
+
+/* What the batch touched, for the engine to judge: one per (sender, service) with an accepted report that has a sender. */
+struct touched {
+	int64_t sender_id;
+	struct sender sender;
+	enum service service;
+	enum attribution attribution;
+	bool is_protected;
+	int64_t floor;		  /* TIME_NONE: none */
+	struct vote *votes;	  /* the newest BOUND_VOTES_PER_SENDER, this batch's merged in */
+	size_t n_votes;
+	/* filled by the engine */
+	float score;
+	int64_t as_of;
+	struct slice terms; /* JSON */
+	struct {
+		bool present; /* a case of this class is touched or must exist */
+		enum rung peak;
+		int64_t peak_at;
+		struct decided {
+			enum rung rung;
+			const char *action;    /* bar_in … person */
+			int64_t decided_at, until;
+			const char *state, *reason, *basis; /* shadow, expired, held, wanted, ended */
+			int reporters, matched;
+		} *episodes; /* every episode of the walk, oldest first */
+		size_t n_episodes;
+		bool one_leg;
+		int64_t one_leg_at;
+	} cls[CLASSES];
+};
+
+struct control {
+	int64_t generation;
+	char mode[8];
+	bool kill_switch;
+	uint8_t policy[SHA256_LEN], rules[SHA256_LEN];
+};
+
+/* What a batch needs that does not change with it. */
+struct ledger_settings {
+	const char *source, *actor; /* "engine/worker-1" */
+	const struct keys *keys;
+	const char *rules_version, *policy_version;
+	int64_t clock_s[CLASSES];
+	int64_t quarantine_keep_s;
+};
+
+struct ledger; /* one per worker: connection and reusable arrays */
+MUST_USE enum rc ledger_open(const struct pg_options *o, struct ledger **out, struct err *e);
+void ledger_close(struct ledger *l);
+OWNER(ledger_close, struct ledger);
+struct pg *ledger_pg(struct ledger *l);
+
+/* Round one: BEGIN, fence, control, claims, subjects, senders (locked in order), votes merged and read back. On RC_OK *touched lists what the
+ * engine judges (in the arena). RC_CONFLICT with *fenced: this owner was replaced, drop the batch. Any failure leaves the transaction to
+ * ledger_abort. */
+MUST_USE enum rc ledger_claim(struct ledger *l, const struct ledger_settings *s, struct ledger_batch *b, int64_t now_us, struct arena *a,
+			      struct control *control, struct touched **touched, size_t *n_touched, bool *fenced, struct err *e);
+/* Round two: cases, actions, wishes, dirty keys, standing, reports by COPY, quarantine, outbox, audit, COMMIT. RC_RETRY with
+ * pg_broken(ledger_pg(l)): the COMMIT's answer may be lost; acquire the partitions again to learn the truth. */
+MUST_USE enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s, struct ledger_batch *b, struct touched *touched,
+			       size_t n_touched, int64_t now_us, struct arena *a, struct err *e);
+void ledger_abort(struct ledger *l);
+
+/* ---- control and artifacts ---- */
+MUST_USE enum rc control_read(struct pg *c, struct control *out, struct err *e); /* RC_NONE: nothing was activated yet */
+/* Stores the files of `paths` (a policy file, or a rules folder's *.yaml) and answers their hash. */
+MUST_USE enum rc artifact_store(struct pg *c, const char *kind, const char *version, const char *const *paths, size_t n, int64_t now_us,
+				uint8_t hash[SHA256_LEN], struct err *e);
+/* Writes the artifact's files into `dir` (created 0700). */
+MUST_USE enum rc artifact_fetch(struct pg *c, const uint8_t hash[SHA256_LEN], const char *dir, struct err *e);
+MUST_USE enum rc control_activate(struct pg *c, const char *mode, const uint8_t policy[SHA256_LEN], const uint8_t rules[SHA256_LEN],
+				  int64_t now_us, const char *actor, struct err *e);
+
+/* ---- schema ---- */
+/* Applies sql/NNNN_*.sql of dir in order under an advisory lock, each file in its own transaction, checksums kept; repeatable, safe at once and
+ * interrupted. Also makes report partitions for three months. */
+MUST_USE enum rc schema_migrate(struct pg *c, const char *dir, int64_t now_us, int *applied, struct err *e);
+/* RC_INVALID: the schema is older or newer than this program knows (e says which). */
+MUST_USE enum rc schema_check(struct pg *c, const char *dir, struct err *e);
+
+/* ---- reading: the API's queries, each answers one JSON text ---- */
+/* The explanation of a sender: blocks back to release, action, case, verdict terms and reports; held; protected. RC_NONE: never heard of. */
+MUST_USE enum rc sender_json(struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
+MUST_USE enum rc why_json(struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
+MUST_USE enum rc report_json(struct pg *c, const struct keys *k, struct slice report_id, struct buf *out, struct err *e);
+MUST_USE enum rc stats_json(struct pg *c, int64_t now_us, struct buf *out, struct err *e);
+
+/* ---- tokens ---- */
+struct token_who {
+	char name[64], role[16];
+	bool loopback;
+};
+MUST_USE enum rc token_create(struct pg *c, const struct keys *k, const char *name, const char *role, int64_t ttl_s, bool loopback,
+			      int64_t now_us, char out[64], struct err *e);
+MUST_USE enum rc token_check(struct pg *c, const struct keys *k, struct slice token, int64_t now_us, struct token_who *out, struct err *e);
+
+extern const struct conf_table cases_conf; /* database.dsn, quarantine.keep … */

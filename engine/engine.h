@@ -1,0 +1,36 @@
+/* engine: the worker loop (one batch: decode, judge, settle) and the keeper loop (one leader: releases, audit chain, projections, outbox
+ * relay). Threads share nothing that changes; each loop ends when *stop becomes non-zero. */
+#pragma once
+
+#include "cases/cases.h"
+#include "classifier/classifier.h"
+#include "ingest/ingest.h"
+
+struct engine_settings {
+	const struct conf *conf;
+	const struct clk *clk;
+	const struct keys *keys;
+	const struct plan *plan;
+	const char *instance; /* "host-pid", unique */
+	volatile int *stop;
+};
+
+/* What judges right now: a pack and policy loaded by hash from the ledger, shared by workers, swapped between batches. */
+struct judge;
+
+struct worker;
+MUST_USE enum rc worker_start(const struct engine_settings *s, int index, struct worker **out, struct err *e);
+void worker_join(struct worker *w); /* after *stop */
+
+struct keeper;
+MUST_USE enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struct err *e);
+void keeper_join(struct keeper *k);
+
+/* First start: stores and activates the configured policy and packs when nothing is active. With `force` (SIGHUP, `khien activate`) makes the
+ * configured files the active ones. */
+MUST_USE enum rc engine_activate(const struct engine_settings *s, bool force, struct err *e);
+
+/* Health of the loops, for /readyz: true when every part is able to work; `why` lists what is not. */
+bool engine_ready(struct buf *why);
+
+extern const struct conf_table engine_conf; /* mode, workers, batch.records, batch.linger_ms, policy.file, rules.dir … */
