@@ -12,6 +12,13 @@ PACKAGES_BUILD=(
 )
 PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 util-linux procps)
 
+# What the built program links with; for an image without compilers.
+# shellcheck disable=SC2034
+PACKAGES_LIBS=(
+	ca-certificates librdkafka1 libhiredis0.14 libpq5 libpcre2-8-0 libvectorscan5 libmicrohttpd12 libsimdjson14
+	libjansson4 libutf8proc2 libphonenumber8 libyaml-0-2 libssl3 libsodium23 libxxhash0 zlib1g libcurl4
+)
+
 # What ./dev test and its parts add: a second compiler with its sanitizers, the C test library,
 # Python with the clients of the real services, Java for the real Kafka.
 PACKAGES_TEST=(
@@ -59,12 +66,12 @@ apt=(apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o APT::Install
 policy=/usr/sbin/policy-rc.d made_policy='' fresh_redis='' fresh_pg=''
 command -v redis-server >/dev/null || fresh_redis=1
 [ -e /etc/postgresql-common/createcluster.conf ] || fresh_pg=1
+trap '[ -z "$made_policy" ] || rm -f "$policy"' EXIT
 if [ ! -e "$policy" ]; then
+	made_policy=1
 	printf '#!/bin/sh\nexit 101\n' >"$policy"
 	chmod 755 "$policy"
-	made_policy=1
 fi
-trap '[ -z "$made_policy" ] || rm -f "$policy"' EXIT
 "${apt[@]}" update
 if [ -n "$fresh_pg" ] && printf '%s\n' "$@" | grep -q '^postgresql'; then
 	"${apt[@]}" install postgresql-common
