@@ -100,7 +100,10 @@ void pg_copy_int4(struct pg *c, int32_t v);
 void pg_copy_int8(struct pg *c, int64_t v);
 void pg_copy_bool(struct pg *c, bool v);
 void pg_copy_real4(struct pg *c, float v);
+void pg_copy_real8(struct pg *c, double v);
 void pg_copy_text(struct pg *c, struct slice s); /* text or bytea */
 void pg_copy_time(struct pg *c, int64_t us);	 /* timestamptz, TIME_NONE is NULL */
 void pg_copy_date(struct pg *c, int32_t day);
+void pg_copy_jsonb(struct pg *c, struct slice json); /* into a jsonb column; json takes pg_copy_text */
+void pg_copy_array(struct pg *c, struct pg_array *a);
 MUST_USE enum rc pg_copy_end(struct pg *c, int64_t *rows, struct err *e); /* rows may be NULL */
