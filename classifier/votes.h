@@ -1,0 +1,9 @@
+/* Private to the room: the votes that score and ladder look at. */
+#pragma once
+
+#include "classifier/classifier.h"
+
+/* Points into `votes` at the newest BOUND_VOTES_PER_SENDER of them (by day, newest first, then reporter id, smallest first), in no
+ * stated order. Returns how many. */
+size_t votes_newest(
+	const struct vote *votes, size_t n, const struct vote *out[BOUND_VOTES_PER_SENDER]);
