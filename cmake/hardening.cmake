@@ -32,6 +32,8 @@ endfunction()
 target_compile_options(khien_flags INTERFACE
 	-Wall -Wextra -Wconversion -Wshadow -Wvla -Werror
 	-Wformat=2 -Werror=format-security -fno-omit-frame-pointer -fno-delete-null-pointer-checks)
+# One program of static libraries exports nothing: a name of ours (yaml_free) must not stand in for a library's own.
+target_compile_options(khien_flags INTERFACE -fvisibility=hidden)
 khien_flag_if_known(-fstack-protector-strong)
 khien_flag_if_known(-fstack-clash-protection)
 khien_flag_if_known(-fstrict-flex-arrays=3)
