@@ -1,0 +1,349 @@
+/* The policy file (etc/policy.yaml): what is counted, what it weighs, what follows. Read whole or not at all, with every complaint.
+ * Besides types and ranges it refuses what no policy may say: an automatic block without an independent leg, a short code or
+ * brandname barred without a person. Leaves out when a policy becomes active. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "classifier/classifier.h"
+
+enum field_kind { FIELD_REAL, FIELD_INT, FIELD_SPAN_S, FIELD_SPAN_S_REAL };
+
+/* map NULL: a key of the file itself. */
+struct field {
+	const char *map, *key;
+	enum field_kind kind;
+	size_t at;
+	double min, max;
+};
+
+#define AT(member) offsetof(struct policy, member)
+#define YEAR_S (366.0 * 86400)
+
+static const struct field fields[] = {
+	{"text", "scam_at", FIELD_REAL, AT(text_scam_at), 0, 1},
+	{"score", "half_life", FIELD_SPAN_S_REAL, AT(score.half_life_s), 60, YEAR_S},
+	{"score", "bias", FIELD_REAL, AT(score.bias), -50, 0},
+	{"score", "reporters", FIELD_REAL, AT(score.reporters), 0, 50},
+	{"score", "scam", FIELD_REAL, AT(score.scam), 0, 50},
+	{"score", "velocity", FIELD_REAL, AT(score.velocity), 0, 50},
+	{"score", "spread", FIELD_REAL, AT(score.spread), 0, 50},
+	{"score", "text", FIELD_REAL, AT(score.text), 0, 50},
+	{"score", "claim", FIELD_REAL, AT(score.claim), 0, 50},
+	{"score", "contact", FIELD_REAL, AT(score.contact), 0, 50},
+	{NULL, "window", FIELD_SPAN_S, AT(window_s), 3600, YEAR_S},
+	{NULL, "late_after", FIELD_SPAN_S, AT(late_after_s), 3600, YEAR_S},
+	{"legs", "contact_yes", FIELD_INT, AT(contact_yes), 2, 1000},
+	{"spoofed_caller", "reporters", FIELD_INT, AT(spoofed_reporters), 1, 1000},
+	{"spoofed_caller", "fewer_yes_than", FIELD_INT, AT(spoofed_fewer_yes), 1, 1000},
+	{"clocks", "scam", FIELD_SPAN_S, AT(clock_s[CLASS_SCAM]), 60, YEAR_S},
+	{"clocks", "nuisance", FIELD_SPAN_S, AT(clock_s[CLASS_NUISANCE]), 60, YEAR_S},
+	{"caps", "per_hour", FIELD_INT, AT(cap_hour), 0, 1000000},
+	{"caps", "per_day", FIELD_INT, AT(cap_day), 0, 10000000},
+	{"caps", "growth_min", FIELD_INT, AT(growth_min), 0, 1000000},
+	{"caps", "growth_share", FIELD_REAL, AT(growth_share), 0, 1},
+};
+
+/* What every reader below needs. */
+struct reading {
+	const char *file;
+	struct complaints *c;
+	struct policy *p;
+};
+
+static const struct yaml *need_map(const struct reading *r, const struct yaml *in, const char *key)
+{
+	const struct yaml *n = yaml_need(in, r->file, key, r->c);
+
+	if (n != NULL && n->kind != YAML_MAP) {
+		complain(r->c, r->file, n->line, "\"%s\" must be a map", key);
+		return NULL;
+	}
+	return n;
+}
+
+static void read_field(const struct reading *r, const struct yaml *map, const struct field *f)
+{
+	const struct yaml *n = yaml_need(map, r->file, f->key, r->c);
+	char *at = (char *)r->p + f->at;
+	int64_t v;
+
+	if (n == NULL)
+		return;
+	switch (f->kind) {
+	case FIELD_REAL:
+		(void)yaml_real(n, r->file, f->min, f->max, (double *)(void *)at, r->c);
+		return;
+	case FIELD_INT:
+		if (yaml_int(n, r->file, (int64_t)f->min, (int64_t)f->max, &v, r->c))
+			*(int *)(void *)at = (int)v;
+		return;
+	case FIELD_SPAN_S:
+	case FIELD_SPAN_S_REAL:
+		if (!yaml_span_s(n, r->file, &v, r->c))
+			return;
+		if ((double)v < f->min || (double)v > f->max)
+			complain(r->c, r->file, n->line, "\"%s\" must be from %.0f s to %.0f s",
+				f->key, f->min, f->max);
+		else if (f->kind == FIELD_SPAN_S)
+			*(int64_t *)(void *)at = v;
+		else
+			*(double *)(void *)at = (double)v;
+		return;
+	}
+}
+
+/* All fields of one map, and no other keys. map_key NULL: the fields of the file itself. */
+static void read_fields(const struct reading *r, const struct yaml *root, const char *map_key)
+{
+	const struct yaml *map = map_key != NULL ? need_map(r, root, map_key) : root;
+	const char *keys[ARRAY_LEN(fields) + 1];
+	size_t n = 0;
+
+	if (map == NULL)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		const char *of = fields[i].map;
+
+		if (of != map_key && (of == NULL || map_key == NULL || strcmp(of, map_key) != 0))
+			continue;
+		keys[n++] = fields[i].key;
+		read_field(r, map, &fields[i]);
+	}
+	keys[n] = NULL;
+	if (map_key != NULL)
+		(void)yaml_only(map, r->file, keys, r->c);
+}
+
+static void read_terms(const struct reading *r, const struct yaml *n, struct ladder_rung *out)
+{
+	if (n->kind != YAML_LIST || n->count == 0 || n->count > ARRAY_LEN(out->terms_s)) {
+		complain(r->c, r->file, n->line, "\"terms\" must be a list of 1 to %zu spans",
+			ARRAY_LEN(out->terms_s));
+		return;
+	}
+	for (const struct yaml *t = n->child; t != NULL; t = t->next) {
+		int64_t s;
+
+		if (!yaml_span_s(t, r->file, &s, r->c))
+			continue;
+		if (s < 60 || (double)s > YEAR_S)
+			complain(r->c, r->file, t->line, "a term must be from 60s to 366d");
+		out->terms_s[out->terms++] = s;
+	}
+}
+
+/* What no policy may say of a rung, whatever its numbers. */
+static void check_rung(
+	const struct reading *r, int line, const struct ladder *l, const struct ladder_rung *rung)
+{
+	const struct ladder_rung *before = l->rungs > 0 ? &l->rung[l->rungs - 1] : NULL;
+
+	if (before == NULL && rung->rung != RUNG_OBSERVE)
+		complain(r->c, r->file, line, "the first rung must be observe");
+	if (before != NULL && rung->rung <= before->rung)
+		complain(r->c, r->file, line, "rungs must ascend: %s does not come after %s",
+			rung_name(rung->rung), rung_name(before->rung));
+	if (before != NULL && rung->reporters < before->reporters)
+		complain(r->c, r->file, line, "a higher rung must not need fewer reporters");
+	if (rung->terms > 0 && rung->rung != RUNG_THROTTLE && rung->rung != RUNG_BAR)
+		complain(r->c, r->file, line, "%s never acts by itself: no \"terms\" here",
+			rung_name(rung->rung));
+	if (rung->terms > 0 && (!rung->leg || rung->reporters < 2))
+		complain(r->c, r->file, line,
+			"a rung that acts needs \"leg: true\" and two reporters or more: reports "
+			"alone never block");
+	if (rung->terms > 0 && rung->basis == NULL)
+		complain(r->c, r->file, line, "a rung that acts needs a \"basis\"");
+}
+
+static void read_rung(const struct reading *r, const struct yaml *n, struct ladder *l)
+{
+	static const char *const keys[] = {"rung", "reporters", "leg", "terms", "basis", NULL};
+	struct ladder_rung rung = {0};
+	const struct yaml *name = yaml_need(n, r->file, "rung", r->c);
+	const struct yaml *leg = yaml_get(n, "leg"), *terms = yaml_get(n, "terms"),
+			  *basis = yaml_get(n, "basis");
+	int64_t reporters;
+
+	if (!yaml_only(n, r->file, keys, r->c) || name == NULL)
+		return;
+	if (name->kind != YAML_SCALAR || !rung_parse(name->value, &rung.rung)) {
+		complain(r->c, r->file, name->line,
+			"\"rung\" must be observe, verify, throttle, bar, bar_both or recall");
+		return;
+	}
+	if (yaml_int(yaml_need(n, r->file, "reporters", r->c), r->file, 1, 1000000, &reporters,
+		    r->c))
+		rung.reporters = (int)reporters;
+	if (leg != NULL)
+		(void)yaml_bool(leg, r->file, &rung.leg, r->c);
+	if (terms != NULL)
+		read_terms(r, terms, &rung);
+	if (basis != NULL && basis->kind == YAML_SCALAR)
+		rung.basis = basis->value.ptr;
+	check_rung(r, n->line, l, &rung);
+	l->rung[l->rungs++] = rung;
+}
+
+static void read_ladder(const struct reading *r, const struct yaml *abuse, enum report_class c)
+{
+	const struct yaml *list = yaml_need(abuse, r->file, class_name(c), r->c);
+	struct ladder *l = &r->p->ladder[c];
+
+	if (list == NULL)
+		return;
+	if (list->kind != YAML_LIST || list->count == 0 || list->count > ARRAY_LEN(l->rung)) {
+		complain(r->c, r->file, list->line, "a ladder must be a list of 1 to %zu rungs",
+			ARRAY_LEN(l->rung));
+		return;
+	}
+	for (const struct yaml *n = list->child; n != NULL; n = n->next) {
+		if (n->kind == YAML_MAP)
+			read_rung(r, n, l);
+		else
+			complain(r->c, r->file, n->line, "a rung must be a map");
+	}
+}
+
+static void read_ladders(const struct reading *r, const struct yaml *root)
+{
+	static const char *const ladders[] = {"abuse", NULL};
+	static const char *const classes[] = {"scam", "nuisance", NULL};
+	const struct yaml *map = need_map(r, root, "ladders");
+	const struct yaml *abuse = map != NULL ? need_map(r, map, "abuse") : NULL;
+
+	if (abuse == NULL)
+		return;
+	(void)yaml_only(map, r->file, ladders, r->c);
+	(void)yaml_only(abuse, r->file, classes, r->c);
+	read_ladder(r, abuse, CLASS_SCAM);
+	read_ladder(r, abuse, CLASS_NUISANCE);
+}
+
+static void read_actions(const struct reading *r, const struct yaml *root)
+{
+	static const char *const words[] = {"bar_out", "bar_in", "person"};
+	const struct yaml *map = need_map(r, root, "actions");
+	const char *keys[ARRAY_LEN(r->p->action) + 1] = {NULL};
+
+	if (map == NULL)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(r->p->action); i++) {
+		enum attribution a = (enum attribution)i;
+		const struct yaml *n;
+		size_t w = 0;
+
+		keys[i] = attribution_name(a);
+		n = yaml_need(map, r->file, keys[i], r->c);
+		if (n == NULL)
+			continue;
+		while (w < ARRAY_LEN(words) &&
+			!(n->kind == YAML_SCALAR && slice_eq(n->value, slice_str(words[w]))))
+			w++;
+		if (w == ARRAY_LEN(words))
+			complain(r->c, r->file, n->line, "\"%s\" must be bar_out, bar_in or person",
+				keys[i]);
+		else if ((a == ATTR_SHORT || a == ATTR_BRANDNAME) && w != 2)
+			complain(r->c, r->file, n->line,
+				"\"%s\" must be person: it is never barred without one", keys[i]);
+		else
+			(void)snprintf(r->p->action[i], sizeof(r->p->action[i]), "%s", words[w]);
+	}
+	(void)yaml_only(map, r->file, keys, r->c);
+}
+
+static void read_version(const struct reading *r, const struct yaml *root)
+{
+	const struct yaml *n = yaml_need(root, r->file, "policy", r->c);
+
+	if (n == NULL)
+		return;
+	if (n->kind != YAML_SCALAR || n->value.len == 0 || n->value.len >= sizeof(r->p->version))
+		complain(r->c, r->file, n->line, "\"policy\" must be a name of 1 to %zu bytes",
+			sizeof(r->p->version) - 1);
+	else
+		memcpy(r->p->version, n->value.ptr, n->value.len + 1);
+}
+
+static void read_categories(const struct reading *r, const struct yaml *root)
+{
+	const struct yaml *list = yaml_need(root, r->file, "scam_categories", r->c);
+
+	if (list == NULL)
+		return;
+	if (list->kind != YAML_LIST || list->count > ARRAY_LEN(r->p->scam_category)) {
+		complain(r->c, r->file, list->line,
+			"\"scam_categories\" must be a list of at most %zu words",
+			ARRAY_LEN(r->p->scam_category));
+		return;
+	}
+	for (const struct yaml *n = list->child; n != NULL; n = n->next) {
+		if (n->kind == YAML_SCALAR && n->value.len > 0)
+			r->p->scam_category[r->p->scam_categories++] = n->value;
+		else
+			complain(r->c, r->file, n->line, "a category must be a word");
+	}
+}
+
+static void read_policy(const struct reading *r, const struct yaml *root)
+{
+	static const char *const keys[] = {"policy", "scam_categories", "text", "score", "window",
+		"late_after", "legs", "spoofed_caller", "clocks", "ladders", "actions", "caps",
+		NULL};
+	static const char *const maps[] = {
+		NULL, "text", "score", "legs", "spoofed_caller", "clocks", "caps"};
+
+	if (root->kind != YAML_MAP) {
+		complain(r->c, r->file, root->line, "the file must be a map");
+		return;
+	}
+	(void)yaml_only(root, r->file, keys, r->c);
+	read_version(r, root);
+	read_categories(r, root);
+	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
+		read_fields(r, root, maps[i]);
+	read_ladders(r, root);
+	read_actions(r, root);
+}
+
+enum rc policy_load(const char *path, struct complaints *c, struct policy **out, struct err *e)
+{
+	OWN(policy_free) struct policy *p = calloc(1, sizeof(*p));
+	BUF_OWN struct buf text;
+	size_t before = c->count;
+	enum rc rc;
+
+	buf_init(&text, BOUND_CONFIG_FILE);
+	if (p == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	rc = file_read(path, false, &text, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = yaml_parse(path, buf_slice(&text), &p->doc, e);
+	if (rc == RC_INVALID)
+		complain_text(c, e != NULL ? e->text : path);
+	if (rc != RC_OK)
+		return rc;
+	read_policy(&(struct reading){.file = path, .c = c, .p = p}, yaml_root(p->doc));
+	if (c->count != before)
+		return err_set(e, RC_INVALID, "%s: %zu errors", path, c->count - before);
+	sha256(buf_slice(&text), p->hash);
+	*out = TAKE(p);
+	return RC_OK;
+}
+
+void policy_free(struct policy *p)
+{
+	if (p == NULL)
+		return;
+	yaml_free(p->doc);
+	free(p);
+}
+
+bool policy_scam_category(const struct policy *p, struct slice category)
+{
+	for (size_t i = 0; i < p->scam_categories; i++)
+		if (slice_eq_nocase(p->scam_category[i], category))
+			return true;
+	return false;
+}
