@@ -226,6 +226,10 @@ enum rc pg_take(struct pg *c, PGresult **out, struct err *e)
 		more = PQgetResult(c->conn);
 		if (more == NULL)
 			break;
+		if (PQresultStatus(res) == PGRES_FATAL_ERROR) {
+			PQclear(more); /* libpq adds that the server hung up */
+			continue;
+		}
 		PQclear(res); /* that commit failed: its error is the answer */
 		res = more;
 	}

@@ -214,16 +214,24 @@ static enum rc next(struct pg *c, struct pg_result **out, struct err *e)
 	return RC_NONE;
 }
 
+/* Is there a sync behind the statement that is answered next? */
+static bool synced(const struct pg_pipe *p)
+{
+	for (size_t i = 0; i < p->len - p->unsynced; i++)
+		if (p->sent[p->head + i].kind == PG_SENT_QUERY)
+			return true;
+	return false;
+}
+
 enum rc pg_recv(struct pg *c, struct pg_result **out, struct err *e)
 {
-	enum rc rc = RC_OK;
+	/* After a hang-up the server's last words may still be there, so only what is known to be
+	 * broken is refused at once. */
+	enum rc rc = c->broken ? gone(c, e) : RC_OK;
 
-	assert(c->pipe.on && c->pipe.len > 0);
-	/* The last words of a server that hung up are answers too, so `broken` is asked after. */
-	if (c->pipe.unsynced == c->pipe.len)
+	assert(c->pipe.on);
+	if (rc == RC_OK && !synced(&c->pipe))
 		rc = pg_flush(c, e);
-	else
-		rc = c->broken ? gone(c, e) : RC_OK;
 	if (rc == RC_OK)
 		rc = next(c, out, e);
 	assert(rc != RC_NONE); /* more received than sent */
