@@ -1,0 +1,210 @@
+/* Loads and shares the active rule pack and policy, and activates configured files: stored by hash in the ledger first, then named in the
+ * control row, so that no instance ever judges by a file of its own. */
+#include "engine/judge.h"
+
+#include <dirent.h>
+#include <glob.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+
+#define MAX_PACK_FILES 64
+
+static struct judge *shared;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void judge_free(struct judge *j)
+{
+	pack_free(j->pack);
+	policy_free(j->policy);
+	free(j);
+}
+
+void judge_drop(struct judge *j)
+{
+	if (j == NULL)
+		return;
+	pthread_mutex_lock(&lock);
+	bool last = --j->users == 0;
+	pthread_mutex_unlock(&lock);
+	if (last)
+		judge_free(j);
+}
+
+bool judge_is(const struct judge *j, const struct control *control)
+{
+	return j != NULL && memcmp(j->policy_hash, control->policy, SHA256_LEN) == 0 &&
+	       memcmp(j->rules_hash, control->rules, SHA256_LEN) == 0;
+}
+
+enum rc judge_from_files(const char *policy_file, const char *rules_dir, const char *homoglyphs, struct judge **out, struct err *e)
+{
+	struct judge *j = calloc(1, sizeof(*j));
+	struct complaints c;
+
+	if (j == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	j->users = 1;
+	complaints_init(&c);
+	enum rc rc = policy_load(policy_file, &c, &j->policy, e);
+	enum rc rules_rc = pack_load(rules_dir, homoglyphs, &c, &j->pack, e);
+	if (rc == RC_OK)
+		rc = rules_rc;
+	if (rc != RC_OK && c.count > 0)
+		err_set(e, rc, "%.*s", (int)c.text.len, c.text.ptr);
+	complaints_done(&c);
+	if (rc != RC_OK) {
+		judge_free(j);
+		return rc;
+	}
+	*out = j;
+	return RC_OK;
+}
+
+static void remove_folder(const char *dir)
+{
+	DIR *d = opendir(dir);
+
+	if (d == NULL)
+		return;
+	for (struct dirent *f; (f = readdir(d)) != NULL;) {
+		char path[512];
+		snprintf(path, sizeof(path), "%s/%s", dir, f->d_name);
+		unlink(path);
+	}
+	closedir(d);
+	rmdir(dir);
+}
+
+/* The one file of a fetched folder that matches; its name is whatever its owner called it. */
+static enum rc only_file(const char *dir, const char *ending, char out[512], struct err *e)
+{
+	char pattern[300];
+	glob_t g;
+
+	snprintf(pattern, sizeof(pattern), "%s/*.%s", dir, ending);
+	if (glob(pattern, 0, NULL, &g) != 0)
+		return err_set(e, RC_INVALID, "the stored artifact holds no *.%s", ending);
+	snprintf(out, 512, "%s", g.gl_pathv[0]);
+	globfree(&g);
+	return RC_OK;
+}
+
+/* Brings both artifacts into a private folder, loads them, removes the folder. */
+static enum rc load_from_ledger(struct pg *c, const struct control *control, struct judge **out, struct err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+	char dir[200], rules[256], policy_dir[256], policy[512], homoglyphs[512];
+
+	snprintf(dir, sizeof(dir), "%s/khien-judge-XXXXXX", tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
+	if (mkdtemp(dir) == NULL)
+		return err_set(e, RC_RETRY, "cannot make a folder %s", dir);
+	snprintf(rules, sizeof(rules), "%s/rules", dir);
+	snprintf(policy_dir, sizeof(policy_dir), "%s/policy", dir);
+
+	enum rc rc = artifact_fetch(c, control->rules, rules, e);
+	if (rc == RC_OK)
+		rc = artifact_fetch(c, control->policy, policy_dir, e);
+	if (rc == RC_OK)
+		rc = only_file(policy_dir, "yaml", policy, e);
+	if (rc == RC_OK)
+		rc = only_file(rules, "tsv", homoglyphs, e);
+	if (rc == RC_OK)
+		rc = judge_from_files(policy, rules, homoglyphs, out, e);
+	remove_folder(rules);
+	remove_folder(policy_dir);
+	remove_folder(dir);
+	if (rc == RC_OK) {
+		memcpy((*out)->policy_hash, control->policy, SHA256_LEN);
+		memcpy((*out)->rules_hash, control->rules, SHA256_LEN);
+	}
+	return rc;
+}
+
+enum rc judge_get(struct pg *c, const struct control *control, struct judge **out, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	pthread_mutex_lock(&lock); /* one loads, the others wait and share */
+	if (!judge_is(shared, control)) {
+		struct judge *fresh = NULL;
+		rc = load_from_ledger(c, control, &fresh, e);
+		if (rc == RC_OK) {
+			struct judge *old = shared;
+			shared = fresh;
+			if (old != NULL && --old->users == 0)
+				judge_free(old);
+			log_info("engine", "judge rules=%s policy=%s generation=%lld", pack_version(fresh->pack),
+				 fresh->policy->version, (long long)control->generation);
+		}
+	}
+	if (rc == RC_OK) {
+		shared->users++;
+		*out = shared;
+	}
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+/* The pack files in byte order, then the homoglyph table (the only *.tsv). */
+static enum rc store_rules(struct pg *c, const struct conf *conf, const char *version, int64_t now_us, uint8_t hash[SHA256_LEN],
+			   struct err *e)
+{
+	const char *paths[MAX_PACK_FILES + 1];
+	char pattern[512];
+	glob_t g;
+	size_t n = 0;
+
+	snprintf(pattern, sizeof(pattern), "%s/*.yaml", conf_text(conf, "rules.dir"));
+	if (glob(pattern, 0, NULL, &g) != 0)
+		return err_set(e, RC_INVALID, "no rule packs in %s", conf_text(conf, "rules.dir"));
+	for (; n < g.gl_pathc && n < MAX_PACK_FILES; n++)
+		paths[n] = g.gl_pathv[n];
+	paths[n++] = conf_text(conf, "rules.homoglyphs");
+	enum rc rc = artifact_store(c, "rules", version, paths, n, now_us, hash, e);
+	globfree(&g);
+	return rc;
+}
+
+enum rc engine_activate(const struct engine_settings *s, bool force, struct err *e)
+{
+	const char *policy_file = conf_text(s->conf, "policy.file");
+	struct pg_options o = { .dsn = conf_text(s->conf, "database.dsn"), .name = "khien-activate" };
+	OWN(judge_drop) struct judge *j = NULL;
+	OWN(pg_close) struct pg *c = NULL;
+	uint8_t policy[SHA256_LEN], rules[SHA256_LEN];
+	int64_t now_us = s->clk->now_us(s->clk);
+	struct control active;
+
+	enum rc rc = judge_from_files(policy_file, conf_text(s->conf, "rules.dir"), conf_text(s->conf, "rules.homoglyphs"), &j, e);
+	if (rc == RC_OK)
+		rc = pg_open(&o, &c, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = control_read(c, &active, e);
+	if (rc != RC_OK && rc != RC_NONE)
+		return rc;
+	bool nothing_yet = rc == RC_NONE;
+	rc = artifact_store(c, "policy", j->policy->version, &policy_file, 1, now_us, policy, e);
+	if (rc == RC_OK)
+		rc = store_rules(c, s->conf, pack_version(j->pack), now_us, rules, e);
+	if (rc != RC_OK)
+		return rc;
+	const char *mode = conf_text(s->conf, "mode");
+	bool same = !nothing_yet && memcmp(active.policy, policy, SHA256_LEN) == 0 && memcmp(active.rules, rules, SHA256_LEN) == 0 &&
+		    strcmp(active.mode, mode) == 0;
+	if (same)
+		return RC_OK;
+	if (!nothing_yet && !force) {
+		log_warn("engine", "the configured policy, packs or mode differ from the active ones; `khien activate -c FILE` or SIGHUP "
+				   "makes them active");
+		return RC_OK;
+	}
+	rc = control_activate(c, mode, policy, rules, now_us, s->instance, e);
+	if (rc == RC_OK)
+		log_info("engine", "activated mode=%s rules=%s policy=%s", mode, pack_version(j->pack), j->policy->version);
+	return rc;
+}

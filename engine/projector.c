@@ -1,0 +1,141 @@
+/* Keeps one copy equal to the list: at → apply or rebuild, and a sweep now and then. Any error closes the copy's connection and starts over. */
+#include "engine/projector.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/health.h"
+
+struct projector {
+	struct engine_settings s;
+	const struct projection_ops *ops;
+	char url[512], name[32];
+	int index;
+	struct head *head;
+	pthread_t thread;
+	struct health_slot *health;
+	struct projection *copy;
+	struct pg *pg;
+	unsigned failures;
+	int64_t swept_us;
+};
+
+static const char head_sql[] = "SELECT list, release, count, encode(digest, 'hex') FROM list_head";
+
+/* The list's head as the ledger has it now. RC_NONE: there is no list yet. */
+static enum rc ledger_head(struct projector *p, struct list_mark *out, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_run(p->pg, head_sql, NULL, 0, &r, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (pg_rows(r) == 0)
+		return RC_NONE;
+	snprintf(out->list, sizeof(out->list), "%.*s", (int)pg_text(r, 0, 0).len, pg_text(r, 0, 0).ptr);
+	out->release = pg_int(r, 0, 1);
+	out->count = pg_int(r, 0, 2);
+	return digest_parse(pg_text(r, 0, 3), &out->digest);
+}
+
+static enum rc open_both(struct projector *p, struct err *e)
+{
+	struct pg_options o = { .dsn = conf_text(p->s.conf, "database.dsn"), .name = p->name };
+	enum rc rc = RC_OK;
+
+	if (p->pg != NULL && pg_broken(p->pg))
+		pg_close(TAKE(p->pg));
+	if (p->pg == NULL)
+		rc = pg_open(&o, &p->pg, e);
+	if (rc == RC_OK && p->copy == NULL)
+		rc = p->ops->open(p->url, (int)conf_int(p->s.conf, "redis.timeout_ms"), &p->copy, e);
+	return rc;
+}
+
+/* One look: RC_OK when the copy holds what the ledger's head says. */
+static enum rc follow(struct projector *p, struct err *e)
+{
+	struct list_mark want = { 0 }, has = { 0 };
+	int64_t now = p->s.clk->mono_us(p->s.clk);
+	enum rc rc = open_both(p, e);
+
+	if (rc == RC_OK)
+		rc = ledger_head(p, &want, e);
+	if (rc != RC_OK)
+		return rc == RC_NONE ? RC_OK : rc;
+	rc = p->ops->at(p->copy, &has, e);
+	if (rc == RC_OK && strcmp(has.list, want.list) == 0 && has.release < want.release)
+		rc = p->ops->apply(p->copy, p->pg, &has, &want, e);
+	else if (rc == RC_OK && (strcmp(has.list, want.list) != 0 || has.release > want.release ||
+				 memcmp(&has.digest, &want.digest, sizeof(has.digest)) != 0))
+		rc = RC_CONFLICT;
+	if (rc == RC_OK && now - p->swept_us >= conf_int(p->s.conf, "redis.sweep") * US_PER_S) {
+		p->swept_us = now;
+		rc = p->ops->sweep(p->copy, p->pg, e);
+	}
+	if (rc == RC_NONE || rc == RC_CONFLICT) {
+		log_info("engine", "copy=%s rebuild release=%lld count=%lld", p->name, (long long)want.release, (long long)want.count);
+		rc = p->ops->rebuild(p->copy, p->pg, e);
+	}
+	return rc;
+}
+
+static void *run(void *arg)
+{
+	struct projector *p = arg;
+	uint64_t turn = 0;
+	bool leads = false;
+
+	while (!*p->s.stop) {
+		struct err e = { 0 };
+		turn = head_wait(p->head, turn, 250, &leads);
+		if (!leads) {
+			health_ok(p->health);
+			continue;
+		}
+		if (follow(p, &e) == RC_OK) {
+			p->failures = 0;
+			health_ok(p->health);
+			continue;
+		}
+		health_bad(p->health, e.text);
+		p->ops->close(TAKE(p->copy));
+		wait_ms(backoff_ms(p->failures++, 50, 1000), p->s.stop);
+	}
+	p->ops->close(TAKE(p->copy));
+	pg_close(TAKE(p->pg));
+	health_gone(p->health);
+	return NULL;
+}
+
+enum rc projector_start(const struct engine_settings *s, const struct projection_ops *ops, const char *url, int index,
+			struct head *head, struct projector **out, struct err *e)
+{
+	struct projector *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	p->s = *s;
+	p->ops = ops;
+	p->index = index;
+	p->head = head;
+	p->swept_us = s->clk->mono_us(s->clk);
+	snprintf(p->url, sizeof(p->url), "%s", url);
+	snprintf(p->name, sizeof(p->name), "khien-%s-%d", ops->name, index);
+	p->health = health_slot(ops->name, index);
+	if (pthread_create(&p->thread, NULL, run, p) != 0) {
+		free(p);
+		return err_set(e, RC_RETRY, "no thread");
+	}
+	*out = p;
+	return RC_OK;
+}
+
+void projector_join(struct projector *p)
+{
+	if (p == NULL)
+		return;
+	pthread_join(p->thread, NULL);
+	free(p);
+}
