@@ -7,6 +7,7 @@
 #include "base/conf.h"
 #include "base/crypto.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/sender.h"

@@ -50,7 +50,7 @@ void wait_ms(int64_t ms, const volatile int *stop)
 	if (__builtin_mul_overflow(ms, (int64_t)1000, &left) ||
 		__builtin_add_overflow(end, left, &end))
 		end = INT64_MAX;
-	while (stop == NULL || *stop == 0) {
+	while (stop == NULL || __atomic_load_n(stop, __ATOMIC_RELAXED) == 0) {
 		struct timespec ts = {0};
 
 		left = end - read_clock(CLOCK_MONOTONIC);

@@ -21,7 +21,8 @@ struct yaml_doc;
 /* Reads one document of at most cap_bytes. RC_INVALID with "file:line: why"; RC_NONE when there is no such file. */
 MUST_USE enum rc yaml_load(const char *path, size_t cap_bytes, struct yaml_doc **out, struct err *e);
 MUST_USE enum rc yaml_parse(const char *name, struct slice text, struct yaml_doc **out, struct err *e);
-void yaml_free(struct yaml_doc *d);
+/* The symbol is another one: libyaml exports its own yaml_free, and would call ours instead. */
+void yaml_free(struct yaml_doc *d) __asm__("khien_yaml_free");
 OWNER(yaml_free, struct yaml_doc);
 const struct yaml *yaml_root(const struct yaml_doc *d);
 const char *yaml_name(const struct yaml_doc *d); /* the file name, for messages */
@@ -34,6 +35,10 @@ struct complaints {
 void complaints_init(struct complaints *c);
 void complaints_done(struct complaints *c);
 void complain(struct complaints *c, const char *file, int line, const char *fmt, ...) PRINTF(4, 5);
+/* Takes a cause that names file and line already, as yaml_parse gives it. */
+void complain_text(struct complaints *c, const char *text);
+/* The child, or NULL after complaining at the map's line that the key is missing. */
+const struct yaml *yaml_need(const struct yaml *map, const char *file, const char *key, struct complaints *c);
 /* Typed readers: on a wrong type or range they complain and return false. An absent key (node NULL) complains. */
 bool yaml_int(const struct yaml *n, const char *file, int64_t min, int64_t max, int64_t *out, struct complaints *c);
 bool yaml_real(const struct yaml *n, const char *file, double min, double max, double *out, struct complaints *c);
@@ -42,3 +47,7 @@ bool yaml_bool(const struct yaml *n, const char *file, bool *out, struct complai
 bool yaml_span_s(const struct yaml *n, const char *file, int64_t *out, struct complaints *c);
 /* Complains about every child key that is not in the NULL-ended list. */
 bool yaml_only(const struct yaml *map, const char *file, const char *const *keys, struct complaints *c);
+/* The same readings of a bare text. */
+MUST_USE enum rc yaml_as_real(struct slice s, double *out);
+MUST_USE enum rc yaml_as_bool(struct slice s, bool *out);
+MUST_USE enum rc yaml_as_span_s(struct slice s, int64_t *out);
