@@ -1,0 +1,28 @@
+/* khien activate: makes the configured mode, policy and rule packs the active ones for every instance. */
+#include "app/app.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int verb_activate(int argc, char **argv)
+{
+	const char *path = NULL, *user = getenv("USER");
+	struct err e = { 0 };
+	char instance[96];
+
+	for (int o; (o = getopt(argc, argv, "c:")) != -1;) {
+		if (o != 'c')
+			return app_usage("activate", "unknown option");
+		path = optarg;
+	}
+	OWN(conf_free) struct conf *c = NULL;
+	if (app_conf(path, &c) != RC_OK)
+		return EXIT_USAGE;
+	snprintf(instance, sizeof(instance), "person:%.64s", user != NULL ? user : "unknown");
+	struct engine_settings s = { .conf = c, .clk = &clk_system, .instance = instance, .stop = &app_stop };
+	enum rc rc = engine_activate(&s, true, &e);
+	if (rc != RC_OK)
+		fprintf(stderr, "%s\n", e.text);
+	return rc == RC_OK ? EXIT_DONE : rc == RC_INVALID ? EXIT_USAGE : EXIT_REFUSED;
+}

@@ -1,0 +1,38 @@
+/* app: one file per verb: options, wiring, shutdown. What several verbs need stands here. */
+#pragma once
+
+#include "api/api.h"
+#include "engine/engine.h"
+
+#define EXIT_DONE 0
+#define EXIT_REFUSED 1
+#define EXIT_USAGE 2
+
+struct verb {
+	const char *name, *args, *help;
+	int (*run)(int argc, char **argv); /* argv[0] is the verb */
+};
+
+int verb_activate(int argc, char **argv);
+int verb_broker(int argc, char **argv);
+int verb_check(int argc, char **argv);
+int verb_classify(int argc, char **argv);
+int verb_keys(int argc, char **argv);
+int verb_migrate(int argc, char **argv);
+int verb_run(int argc, char **argv);
+int verb_send(int argc, char **argv);
+int verb_token(int argc, char **argv);
+
+/* Every configuration table of the program, NULL-ended after `n`. */
+extern const struct conf_table *const app_tables[];
+extern const size_t app_tables_count;
+
+/* Loads the configuration; every error goes to stderr with file and line. RC_INVALID: exit with EXIT_USAGE. */
+MUST_USE enum rc app_conf(const char *path, struct conf **out);
+/* What most verbs need beside the configuration; each is opened only when its pointer is not NULL. Complains on stderr. */
+MUST_USE enum rc app_open(const struct conf *c, struct keys **keys, struct plan **plan, struct pg **pg, const char *name);
+/* Complains "khien VERB: …" on stderr and answers EXIT_USAGE. */
+int app_usage(const char *verb, const char *fmt, ...) PRINTF(2, 3);
+/* Set by SIGTERM and SIGINT once app_signals was called; counts SIGHUPs. */
+extern volatile int app_stop, app_hups;
+void app_signals(void);

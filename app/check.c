@@ -1,0 +1,71 @@
+/* khien check: everything that a start would read, without starting: configuration, keys, number plan, policy, rule packs, protected list. Every error
+ * with file and line. `--reference` prints the configuration's reference page instead. */
+#include "app/app.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+static bool check_plan(const struct conf *c, struct complaints *all)
+{
+	OWN(plan_free) struct plan *plan = NULL;
+	struct err e = { 0 };
+
+	return plan_load(conf_text(c, "numbers.dir"), conf_text(c, "numbers.own_carrier"), all, &plan, &e) == RC_OK;
+}
+
+static bool check_judging(const struct conf *c, struct complaints *all)
+{
+	OWN(policy_free) struct policy *policy = NULL;
+	OWN(pack_free) struct pack *pack = NULL;
+	struct err e = { 0 };
+	bool ok = policy_load(conf_text(c, "policy.file"), all, &policy, &e) == RC_OK;
+
+	ok = pack_load(conf_text(c, "rules.dir"), conf_text(c, "rules.homoglyphs"), all, &pack, &e) == RC_OK && ok;
+	if (ok)
+		printf("policy %s, rules %s (%zu rules)\n", policy->version, pack_version(pack), pack_rules(pack));
+	return ok;
+}
+
+static bool check_keys(const struct conf *c)
+{
+	OWN(keys_free) struct keys *keys = NULL;
+	struct err e = { 0 };
+
+	if (keys_open(conf_text(c, "keys.dir"), &keys, &e) == RC_OK)
+		return true;
+	fprintf(stderr, "%s:%d: keys.dir: %s\n", conf_path(c), conf_line(c, "keys.dir"), e.text);
+	return false;
+}
+
+int verb_check(int argc, char **argv)
+{
+	static const struct option options[] = { { "reference", no_argument, NULL, 'R' }, { NULL, 0, NULL, 0 } };
+	const char *path = NULL;
+
+	for (int o; (o = getopt_long(argc, argv, "c:", options, NULL)) != -1;) {
+		if (o == 'R') {
+			BUF_OWN struct buf b;
+			buf_init(&b, 1u << 20);
+			conf_reference(app_tables, app_tables_count, &b);
+			fwrite(b.ptr, 1, b.len, stdout);
+			return EXIT_DONE;
+		}
+		if (o != 'c')
+			return app_usage("check", "unknown option");
+		path = optarg;
+	}
+	OWN(conf_free) struct conf *c = NULL;
+	if (app_conf(path, &c) != RC_OK)
+		return EXIT_USAGE;
+	struct complaints all;
+	complaints_init(&all);
+	bool ok = check_keys(c);
+	ok = check_plan(c, &all) && ok;
+	ok = check_judging(c, &all) && ok;
+	if (all.count > 0)
+		fprintf(stderr, "%.*s", (int)all.text.len, all.text.ptr);
+	complaints_done(&all);
+	if (ok)
+		printf("%s: good\n", conf_path(c));
+	return ok ? EXIT_DONE : EXIT_USAGE;
+}
