@@ -17,6 +17,8 @@ struct part {
  * the truth. counts the attempt when the former owner did not release it. Creates the row at first sight (next_offset = first). */
 MUST_USE enum rc part_acquire(struct pg *c, const char *source, const char *topic, int32_t part, const char *me, struct part *out,
 			      struct err *e);
+/* Sets where a partition that has never moved begins (its oldest record may have been deleted). RC_CONFLICT: not ours, or it has moved. */
+MUST_USE enum rc part_begin(struct pg *c, const char *source, struct part *p, int64_t first, struct err *e);
 MUST_USE enum rc part_release(struct pg *c, const char *source, const struct part *p, struct err *e); /* a clean stop: attempts = 0 */
 MUST_USE enum rc part_stop(struct pg *c, const char *source, const char *topic, int32_t part, int64_t from, int64_t to, int64_t now_us,
 			   const char *why, struct err *e);
@@ -169,5 +171,9 @@ struct token_who {
 MUST_USE enum rc token_create(struct pg *c, const struct keys *k, const char *name, const char *role, int64_t ttl_s, bool loopback,
 			      int64_t now_us, char out[64], struct err *e);
 MUST_USE enum rc token_check(struct pg *c, const struct keys *k, struct slice token, int64_t now_us, struct token_who *out, struct err *e);
+
+/* Appends one JSON object per token: name, role, loopback, created_at, expires_at, revoked_at, last_used_at. */
+MUST_USE enum rc token_list_json(struct pg *c, struct buf *out, struct err *e);
+MUST_USE enum rc token_revoke(struct pg *c, const char *name, const char *actor, int64_t now_us, struct err *e); /* RC_NONE: no such token */
 
 extern const struct conf_table cases_conf; /* database.dsn, quarantine.keep … */

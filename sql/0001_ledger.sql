@@ -54,7 +54,8 @@ CREATE TABLE report_key (
 	id_hash      bytea PRIMARY KEY,          -- MAC of the report id
 	body_mac     bytea,                      -- MAC of the normalised fields; NULL: seen, but nothing claimed it yet
 	stored_month date NOT NULL,              -- which partition of report holds it
-	seq          int NOT NULL DEFAULT 1      -- outcomes sent for this report
+	seq          int NOT NULL DEFAULT 1,     -- the last number given to an outcome of this report
+	claimed      int NOT NULL DEFAULT 0      -- the number of the outcome that claimed it; 0: nothing did yet
 ) WITH (fillfactor = 90);
 
 CREATE TABLE quarantine (
@@ -99,7 +100,8 @@ CREATE TABLE sender (
 INSERT INTO sender (id, scope, value, attribution, created_at) OVERRIDING SYSTEM VALUE
 	VALUES (0, 'none', '', 'unattributed', 'epoch');
 
--- One vote per sender, service, reporter and day: docs/judgement.md section 3.
+-- One vote per sender, service, reporter and day: docs/judgement.md section 3. Read back for every batch that touches the sender,
+-- so its times are microseconds since 1970 as the program has them; vote_seen shows them as times.
 CREATE TABLE vote (
 	sender      bigint   NOT NULL,
 	service     smallint NOT NULL,           -- 0 sms, 1 voice
@@ -109,14 +111,20 @@ CREATE TABLE vote (
 	scam        boolean  NOT NULL,
 	text_score  real     NOT NULL,
 	claim_score real     NOT NULL,
-	first_at    timestamptz,
-	last_at     timestamptz,
-	verified_at timestamptz,
-	scam_at     timestamptz,
-	yes_at      timestamptz,
-	spoof_at    timestamptz,
-	PRIMARY KEY (sender, service, day, reporter)
+	first_at    bigint,
+	last_at     bigint,
+	verified_at bigint,
+	scam_at     bigint,
+	yes_at      bigint,
+	spoof_at    bigint
 ) WITH (fillfactor = 90);
+CREATE UNIQUE INDEX vote_key ON vote (sender, service, day DESC, reporter); -- the order in which the newest are chosen
+CREATE VIEW vote_seen AS
+	SELECT sender, service, day, reporter, weight, scam, text_score, claim_score,
+	       to_timestamp(first_at / 1e6) AS first_at, to_timestamp(last_at / 1e6) AS last_at,
+	       to_timestamp(verified_at / 1e6) AS verified_at, to_timestamp(scam_at / 1e6) AS scam_at,
+	       to_timestamp(yes_at / 1e6) AS yes_at, to_timestamp(spoof_at / 1e6) AS spoof_at
+	FROM vote;
 
 -- What is known of a sender and service, computed from its votes.
 CREATE TABLE standing (
