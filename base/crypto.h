@@ -16,6 +16,7 @@ uint64_t random_u64(void);
  * sealed fields), token.key (API tokens). Created by keys_create with mode 0600; a group- or world-readable file is refused. */
 struct keys;
 MUST_USE enum rc keys_create(const char *dir, struct err *e); /* RC_CONFLICT when there are keys already */
+/* RC_NONE: a key is missing; RC_DENIED: others may look at one, or we may not; RC_INVALID: not 32 bytes. */
 MUST_USE enum rc keys_open(const char *dir, struct keys **out, struct err *e);
 void keys_free(struct keys *k);
 OWNER(keys_free, struct keys);
@@ -25,7 +26,7 @@ void keys_mac(const struct keys *k, const char *domain, struct slice s, uint8_t 
 void keys_token_mac(const struct keys *k, struct slice token, uint8_t out[SHA256_LEN]);
 /* AES-256-GCM under the wrap key; `aad` binds the field to its row. out has room for s.len + SEAL_EXTRA. */
 void keys_seal(const struct keys *k, struct slice aad, struct slice s, uint8_t *out);
-/* RC_INVALID: forged or another key. out has room for s.len - SEAL_EXTRA. */
+/* RC_INVALID: forged or another key; then `out` is wiped. It has room for s.len - SEAL_EXTRA. */
 MUST_USE enum rc keys_unseal(const struct keys *k, struct slice aad, struct slice s, uint8_t *out);
 /* The same under a caller's key (a subject's own). */
 void seal(const uint8_t key[KEY_LEN], struct slice aad, struct slice s, uint8_t *out);
