@@ -74,6 +74,64 @@ extern const struct format_ops *const ingest_formats[]; /* NULL-ended */
 enum sms_kind { SMS_REPORT, SMS_REGISTRY, SMS_NO_KEYWORD, SMS_NO_SENDER, SMS_TWO_SENDERS };
 struct sms_parts {
 	enum kind kind;
-	struct slice sender_raw, content; /* content may be built in the arena */
+	struct slice sender_raw, content; /* content may be built in the arena; its ptr is NULL when that is full */
 };
 enum sms_kind sms_split(const struct plan *p, struct slice text, int64_t occurred_us, struct arena *a, struct sms_parts *out);
+
+/* kafka.brokers, kafka.group, kafka.client_id, kafka.extra, kafka.topics.complaints, numbers.dir, numbers.own_carrier, source … */
+extern const struct conf_table ingest_conf;
+
+/* Where the records come from: what the configuration says, or the file that `khien broker` wrote. Keep it as long as `settings` is
+ * used. */
+#define KAFKA_EXTRAS 64
+#define KAFKA_DEMO_TOPICS 16
+struct kafka_source {
+	struct kafka_settings settings; /* points into this struct and the configuration */
+	char brokers[256];
+	char source[64]; /* id of the cluster in the ledger; the demonstration broker has a new one at every start */
+	bool demo;	 /* forgets everything, keeps about 5 MB a partition */
+	struct {
+		char name[64];
+		int partitions;
+	} topics[KAFKA_DEMO_TOPICS]; /* of the demonstration broker, as far as it said */
+	size_t topic_count;
+	const char *extra[KAFKA_EXTRAS + 1];
+};
+/* RC_INVALID: no brokers are configured, or the broker's file is damaged. RC_RETRY: the broker's file is not there yet. */
+MUST_USE enum rc kafka_source_of(const struct conf *c, struct kafka_source *out, struct err *e);
+/* Writes that file, whole or not at all. */
+MUST_USE enum rc kafka_source_write(const char *path, const struct kafka_source *s, struct err *e);
+
+/* The Kafka key of a record: its normalised sender, else its report id, else nothing. What is no report has no key. */
+struct key_maker;
+struct key_maker *key_maker_new(const struct plan *p);
+void key_maker_free(struct key_maker *k);
+OWNER(key_maker_free, struct key_maker);
+struct slice key_of(struct key_maker *k, struct slice record); /* valid until the next call */
+
+/* Report files onto a topic, for `khien send`; the file format is in docs/formats.md. */
+struct send_progress {
+	const char *file;
+	uint64_t file_at, file_size;	 /* bytes; size 0: unknown (standard input) */
+	uint64_t records, bytes;	 /* acknowledged by the brokers, of all files of this run */
+	uint64_t empty_lines, refused;	 /* refused: lines that are no record, or larger than a broker takes */
+	uint64_t resumed;		 /* records that an earlier run had sent */
+	bool waiting;			 /* the brokers are away */
+};
+struct send_options {
+	const struct plan *plan; /* for the keys */
+	const char *topic;     /* NULL: kafka.topics.complaints */
+	const char *state_dir; /* NULL: send.state_dir */
+	bool from_start;       /* ignore the positions of earlier runs */
+	uint64_t rate;	       /* records a second; 0: as fast as it goes */
+	const volatile int *stop;
+	void (*progress)(void *arg, const struct send_progress *p); /* about every second, and at the end */
+	void (*complain)(void *arg, const char *file, uint64_t line, const char *what);
+	void *arg;
+};
+/* Sends the files in order ("-": standard input, which is not resumed). Every 5,000 records or each second it waits until all is
+ * acknowledged and then writes the position, so that a run cut off goes on there; records may repeat, none is left out. RC_RETRY:
+ * stopped, or records could not be delivered; run it again. RC_LIMIT: the demonstration broker would begin to forget. RC_INVALID: a file
+ * cannot be read. */
+MUST_USE enum rc send_files(const struct conf *c, const struct send_options *o, char *const *files, size_t n,
+			    struct send_progress *out, struct err *e);

@@ -1,0 +1,168 @@
+/* complaint/1: a report as the national system, a portal or a carrier's care line passes it on, all fields apart. Leaves out numbers and
+ * validity (validity.c). */
+#include "ingest/decoder.h"
+
+enum {
+	SCHEMA,
+	REPORT_ID,
+	CHANNEL,
+	KIND,
+	RECEIVED_AT,
+	REPORTER,
+	SENDER, /* required, in the order of check 6 */
+	OCCURRED_AT,
+	VERIFIED,
+	CONTENT,
+	CATEGORY,
+	CONTACT,
+	CARRIER,
+	FIELDS
+};
+
+static const struct field fields[FIELDS] = {
+	[SCHEMA] = FIELD("schema", JSON_TEXT, true),
+	[REPORT_ID] = FIELD("report_id", JSON_TEXT, true),
+	[CHANNEL] = FIELD("channel", JSON_TEXT, true),
+	[KIND] = FIELD("kind", JSON_TEXT, true),
+	[RECEIVED_AT] = FIELD("received_at", JSON_TEXT, true),
+	[REPORTER] = FIELD("reporter", JSON_TEXT, true),
+	[SENDER] = FIELD("sender", JSON_TEXT, true),
+	[OCCURRED_AT] = FIELD("occurred_at", JSON_NONE, false), /* bad_time says it better */
+	[VERIFIED] = FIELD("reporter_verified", JSON_BOOL, false),
+	[CONTENT] = FIELD("content", JSON_TEXT, false),
+	[CATEGORY] = FIELD("category", JSON_TEXT, false),
+	[CONTACT] = FIELD("contact", JSON_NONE, false), /* bad_contact */
+	[CARRIER] = FIELD("serving_carrier", JSON_TEXT, false),
+};
+
+enum { SERVICE, MATCHED, ORIGIN, DURATION, MESSAGE_ID, PARTS };
+
+static const struct field parts[PARTS] = {
+	[SERVICE] = FIELD("service", JSON_TEXT, false),
+	[MATCHED] = FIELD("matched", JSON_TEXT, false),
+	[ORIGIN] = FIELD("origin", JSON_TEXT, false),
+	[DURATION] = FIELD("duration_s", JSON_NONE, false),
+	[MESSAGE_ID] = FIELD("message_id", JSON_TEXT, false),
+};
+
+static bool bad_part(struct report *out, size_t i, const char *want)
+{
+	return quarantine(out, "bad_contact", "field contact.%s is not %s", parts[i].name, want);
+}
+
+/* Sorts the members of `contact`; those we do not know go to extra as "contact":{…}. */
+static void contact_sort(struct decoder *d, struct json contact, struct json values[PARTS])
+{
+	struct json_iter it = json_iter(contact);
+	size_t unknown = 0;
+	struct slice key;
+	struct json value;
+
+	while (json_next(&it, &key, &value)) {
+		size_t i = 0;
+
+		while (i < PARTS && !slice_eq(key, slice_of(parts[i].name, parts[i].len)))
+			i++;
+		if (i < PARTS) {
+			values[i] = value.kind != JSON_NULL ? value : (struct json){0};
+			continue;
+		}
+		if (unknown++ == 0) {
+			buf_byte(&d->extra, d->extra.len == 0 ? '{' : ',');
+			buf_add(&d->extra, SLICE("\"contact\":{"));
+		} else {
+			buf_byte(&d->extra, ',');
+		}
+		buf_json(&d->extra, key);
+		buf_byte(&d->extra, ':');
+		json_write(value, &d->extra);
+	}
+	if (unknown > 0)
+		buf_byte(&d->extra, '}');
+}
+
+static bool duration_field(struct json v, struct report *out)
+{
+	double s;
+
+	if (v.kind == JSON_NONE)
+		return true;
+	s = json_real(v);
+	if ((v.kind != JSON_INT && v.kind != JSON_REAL) || !(s >= 0 && s <= INT32_MAX))
+		return bad_part(out, DURATION, "a number of seconds");
+	out->duration_s = (int32_t)s;
+	return true;
+}
+
+/* The contact part of check 8. */
+static bool contact_field(struct decoder *d, struct json v, struct arena *a, struct report *out)
+{
+	struct json values[PARTS] = {0};
+	enum service service;
+
+	out->service = out->kind == KIND_S ? SERVICE_SMS : SERVICE_VOICE;
+	if (v.kind == JSON_NONE)
+		return true;
+	if (v.kind != JSON_MAP)
+		return quarantine(out, "bad_contact", "field contact is not an object");
+	contact_sort(d, v, values);
+	if (values[SERVICE].kind != JSON_NONE) {
+		if (!service_parse(json_text(values[SERVICE]), &service))
+			return bad_part(out, SERVICE, "one of sms, voice");
+		if (out->kind == KIND_LD)
+			out->service = service;
+	}
+	if (values[MATCHED].kind != JSON_NONE &&
+		!matched_parse(json_text(values[MATCHED]), &out->matched))
+		return bad_part(out, MATCHED, "one of yes, no, unchecked");
+	if (values[ORIGIN].kind != JSON_NONE &&
+		!origin_parse(json_text(values[ORIGIN]), &out->origin))
+		return bad_part(out, ORIGIN, "one of own, other, foreign, unknown");
+	if (!duration_field(values[DURATION], out))
+		return false;
+	if (values[MESSAGE_ID].kind != JSON_NONE && values[MESSAGE_ID].kind != JSON_TEXT)
+		return bad_part(out, MESSAGE_ID, "a text");
+	out->message_id = text_or_extra(d, a, "contact.message_id", values[MESSAGE_ID]);
+	return true;
+}
+
+static bool verified_by_channel(enum channel c)
+{
+	return c == CH_SMS156 || c == CH_SMS5656 || c == CH_VOICE156 || c == CH_CARE;
+}
+
+static void decode_complaint(
+	struct decoder *d, struct json record, struct arena *a, struct report *out)
+{
+	struct json v[FIELDS];
+
+	if (!fields_sort(d, record, fields, FIELDS, v, a, out))
+		return;
+	if (!channel_parse(json_text(v[CHANNEL]), &out->channel)) {
+		quarantine(out, "bad_channel",
+			"field channel is none of sms156 sms5656 voice156 portal app care "
+			"authority network");
+		return;
+	}
+	if (!kind_parse(json_text(v[KIND]), &out->kind)) {
+		quarantine(out, "bad_kind", "field kind is none of S, V, LD");
+		return;
+	}
+	if (!contact_field(d, v[CONTACT], a, out) ||
+		!time_field(v[RECEIVED_AT], "received_at", &out->received_at, out) ||
+		(v[OCCURRED_AT].kind != JSON_NONE &&
+			!time_field(v[OCCURRED_AT], "occurred_at", &out->occurred_at, out)) ||
+		!reporter_field(d, v[REPORTER], "reporter", out))
+		return;
+	out->verified = v[VERIFIED].kind != JSON_NONE ? json_bool(v[VERIFIED])
+						      : verified_by_channel(out->channel);
+	out->sender_raw = decoder_keep(d, a, json_text(v[SENDER]));
+	out->content = decoder_keep(d, a, json_text(v[CONTENT]));
+	out->category = text_or_extra(d, a, "category", v[CATEGORY]);
+	out->serving_carrier = text_or_extra(d, a, "serving_carrier", v[CARRIER]);
+	extra_close(d, a, out);
+	if (!d->full)
+		judge(d, out);
+}
+
+const struct format_ops format_complaint = {.schema = "complaint/1", .decode = decode_complaint};

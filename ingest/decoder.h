@@ -1,0 +1,57 @@
+/* Private to ingest: a decoder's scratch and the steps that every report format shares. */
+#pragma once
+
+#include "ingest/ingest.h"
+
+struct decoder {
+	const struct ingest_rules *rules;
+	struct json_parser *json;
+	struct buf extra;   /* what the format does not know, as the inside of a JSON object */
+	struct buf scratch; /* the normalised fields */
+	bool full;          /* an arena allocation failed: the record is to be read again */
+};
+
+/* A copy in the arena; on failure the empty slice and d->full. */
+struct slice decoder_keep(struct decoder *d, struct arena *a, struct slice s);
+
+/* Ends the record as quarantined. `reason` is static; the cause is cut to fit at a character border. Always false. */
+bool quarantine(struct report *out, const char *reason, const char *fmt, ...) PRINTF(3, 4);
+
+/* One field that a format knows. JSON_NONE as kind: any, the format looks itself. */
+struct field {
+	const char *name;
+	size_t len;
+	enum json_kind kind;
+	bool required;
+};
+#define FIELD(text, json, need)                                                             \
+	{                                                                                   \
+		.name = (text), .len = sizeof(text) - 1, .kind = (json), .required = (need) \
+	}
+
+/* Sorts the record's members: known ones into `values` (JSON_NONE when absent, an optional one also when null), the others into
+ * d->extra. Sets report_id when it is readable, then makes checks 6 and 7. False: quarantined. fields[0] is "schema",
+ * fields[1] "report_id". */
+bool fields_sort(struct decoder *d, struct json record, const struct field *fields, size_t n,
+	struct json *values, struct arena *a, struct report *out);
+/* Appends "key":value to d->extra. */
+void extra_add(struct decoder *d, struct slice key, struct json value);
+/* The optional text `v` in the arena. One that holds NUL goes to d->extra unchanged instead: no column could hold it. */
+struct slice text_or_extra(struct decoder *d, struct arena *a, const char *key, struct json v);
+/* Closes d->extra into out->extra. */
+void extra_close(struct decoder *d, struct arena *a, struct report *out);
+
+/* Check 9 of one time; `field` names it. False: quarantined. */
+bool time_field(struct json v, const char *field, int64_t *out_us, struct report *out);
+/* Check 10. False: quarantined. */
+bool reporter_field(const struct decoder *d, struct json v, const char *field, struct report *out);
+
+/* validity.c: checks 13, 14 and 17 to 20 of a report whose fields are set (sender_raw, content, times, contact), and its weight. */
+void judge(struct decoder *d, struct report *out);
+
+/* identity.c: the report's MACs, of what is set. */
+void identity_of_id(const struct decoder *d, struct report *out);
+void identity_of_reporter(const struct decoder *d, struct report *out);
+void identity_of_body(struct decoder *d, struct report *out);
+
+extern const struct format_ops format_complaint, format_report_sms;

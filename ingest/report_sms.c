@@ -1,0 +1,91 @@
+/* report-sms/1: a report that is still the citizen's own text message to 156 or 5656. Leaves out the spellings (sms_split.c) and validity
+ * (validity.c). */
+#include "ingest/decoder.h"
+
+enum { SCHEMA, REPORT_ID, FROM, TO, RECEIVED_AT, TEXT, FIELDS };
+
+static const struct field fields[FIELDS] = {
+	[SCHEMA] = FIELD("schema", JSON_TEXT, true),
+	[REPORT_ID] = FIELD("report_id", JSON_TEXT, true),
+	[FROM] = FIELD("from", JSON_TEXT, true),
+	[TO] = FIELD("to", JSON_TEXT, true),
+	[RECEIVED_AT] = FIELD("received_at", JSON_TEXT, true),
+	[TEXT] = FIELD("text", JSON_TEXT, true),
+};
+
+static bool channel_of(struct slice to, enum channel *out)
+{
+	to = slice_trim(to);
+	if (slice_eq(to, SLICE("5656")))
+		*out = CH_SMS5656;
+	else if (slice_eq(to, SLICE("156")))
+		*out = CH_SMS156;
+	else
+		return false;
+	return true;
+}
+
+static void registry(struct decoder *d, struct slice text, struct report *out)
+{
+	out->disposition = DISP_ROUTED;
+	out->reason = "registry";
+	out->route_to = "registry-requests";
+	out->registry_text = text;
+	identity_of_body(d, out);
+}
+
+/* Checks 11 and 12. */
+static void split(struct decoder *d, struct slice text, struct arena *a, struct report *out)
+{
+	struct sms_parts parts = {0};
+
+	switch (sms_split(d->rules->plan, text, out->received_at, a, &parts)) {
+	case SMS_REPORT:
+		break;
+	case SMS_REGISTRY:
+		registry(d, text, out);
+		return;
+	case SMS_NO_KEYWORD:
+		quarantine(out, "no_keyword", "field text does not begin with S, V or LD");
+		return;
+	case SMS_NO_SENDER:
+		quarantine(out, "no_sender", "field text names no sender");
+		return;
+	case SMS_TWO_SENDERS:
+		quarantine(out, "two_senders", "field text names two different senders");
+		return;
+	}
+	if (parts.content.ptr == NULL) {
+		d->full = true;
+		return;
+	}
+	out->kind = parts.kind;
+	out->service = parts.kind == KIND_S ? SERVICE_SMS : SERVICE_VOICE;
+	out->sender_raw = parts.sender_raw;
+	out->content = parts.content;
+	judge(d, out);
+}
+
+static void decode_report_sms(
+	struct decoder *d, struct json record, struct arena *a, struct report *out)
+{
+	struct json v[FIELDS];
+	struct slice text;
+
+	if (!fields_sort(d, record, fields, FIELDS, v, a, out))
+		return;
+	if (!channel_of(json_text(v[TO]), &out->channel)) {
+		quarantine(out, "bad_channel", "field to is neither 156 nor 5656");
+		return;
+	}
+	if (!time_field(v[RECEIVED_AT], "received_at", &out->received_at, out) ||
+		!reporter_field(d, v[FROM], "from", out))
+		return;
+	out->verified = true; /* the network says who sent it */
+	text = decoder_keep(d, a, json_text(v[TEXT]));
+	extra_close(d, a, out);
+	if (!d->full)
+		split(d, text, a, out);
+}
+
+const struct format_ops format_report_sms = {.schema = "report-sms/1", .decode = decode_report_sms};

@@ -1,0 +1,329 @@
+/* The words of a citizen's text message: characters, keywords, and numbers that stand among other text. Which piece means what is
+ * decided in sms_split.c. */
+#include "ingest/sms.h"
+
+#define LOOK_MAX 64     /* a sender is never written longer, in bytes */
+#define LEAD_DIGITS 20  /* of one written number */
+#define FIND_BYTES 1024 /* of a text that are searched for a number */
+
+uint32_t sms_char(struct slice s, size_t *len)
+{
+	const unsigned char *c = (const unsigned char *)s.ptr;
+	uint32_t cp;
+	size_t n;
+
+	*len = s.len > 0 ? 1 : 0;
+	if (s.len == 0)
+		return 0;
+	if (c[0] < 0xc2 || c[0] > 0xf4)
+		return c[0];
+	n = c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+	if (s.len < n)
+		return c[0];
+	cp = c[0] & (0xffu >> (n + 1));
+	for (size_t i = 1; i < n; i++) {
+		if ((c[i] & 0xc0) != 0x80)
+			return c[0];
+		cp = cp << 6 | (c[i] & 0x3fu);
+	}
+	*len = n;
+	return cp;
+}
+
+static bool is_blank(uint32_t c)
+{
+	return c <= 0x20 || c == 0x7f || c == 0xa0 || c == 0xad || (c >= 0x2000 && c <= 0x200f) ||
+		(c >= 0x2028 && c <= 0x202f) || (c >= 0x205f && c <= 0x206f) || c == 0x3000 ||
+		c == 0xfeff;
+}
+
+static bool is_digit(uint32_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 0xff10 && c <= 0xff19) ||
+		(c >= 0x660 && c <= 0x669) || (c >= 0x6f0 && c <= 0x6f9);
+}
+
+enum sign sms_sign(struct slice s, size_t *len)
+{
+	uint32_t c = sms_char(s, len);
+
+	if (s.len == 0)
+		return SIGN_END;
+	if (is_blank(c))
+		return SIGN_BLANK;
+	if (is_digit(c))
+		return SIGN_DIGIT;
+	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+		return SIGN_LETTER;
+	switch (c) {
+	case '(':
+	case '[':
+	case 0xff08:
+	case 0xff3b:
+	case 0x3010:
+		return SIGN_OPEN;
+	case ')':
+	case ']':
+	case 0xff09:
+	case 0xff3d:
+	case 0x3011:
+		return SIGN_CLOSE;
+	case '-':
+	case ':':
+	case ';':
+	case ',':
+	case '.':
+	case '|':
+	case '/':
+	case 0x2010:
+	case 0x2011:
+	case 0x2012:
+	case 0x2013:
+	case 0x2014:
+	case 0x2015:
+	case 0x2212:
+	case 0xff0d:
+	case 0xff1a:
+	case 0xff0c:
+		return SIGN_SEPARATOR;
+	case '+':
+	case 0xff0b:
+		return SIGN_PLUS;
+	default:
+		return c >= 0xc0 && c != 0xd7 && c != 0xf7 && (c < 0x2000 || c > 0x2bff)
+			? SIGN_LETTER
+			: SIGN_OTHER;
+	}
+}
+
+static struct slice from(struct slice s, size_t n)
+{
+	return slice_of(s.ptr + n, s.len - n);
+}
+
+struct slice sms_skip_blanks(struct slice s)
+{
+	size_t n;
+
+	while (sms_sign(s, &n) == SIGN_BLANK)
+		s = from(s, n);
+	return s;
+}
+
+struct slice sms_trim_blanks(struct slice s)
+{
+	size_t n, keep = 0;
+
+	s = sms_skip_blanks(s);
+	for (size_t at = 0; at < s.len; at += n)
+		if (sms_sign(from(s, at), &n) != SIGN_BLANK)
+			keep = at + n;
+	return slice_of(s.ptr, keep);
+}
+
+struct slice sms_trim(struct slice s)
+{
+	enum sign sign;
+	size_t n;
+
+	for (sign = sms_sign(s, &n); sign == SIGN_BLANK || sign == SIGN_SEPARATOR;
+		sign = sms_sign(s, &n))
+		s = from(s, n);
+	return sms_trim_blanks(s);
+}
+
+/* The letter without its mark, upper case; other characters as they are. Only what DK, HUY and LD need. */
+static uint32_t plain(uint32_t c)
+{
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 'A';
+	switch (c) {
+	case 0x110:
+	case 0x111:
+	case 0xd0:
+	case 0xf0: /* đ, and the eth that looks like it */
+		return 'D';
+	case 0x1ee6:
+	case 0x1ee7:
+		return 'U';
+	case 0x1ef6:
+	case 0x1ef7:
+		return 'Y';
+	default:
+		return c;
+	}
+}
+
+bool sms_word(struct slice *s, const char *word)
+{
+	struct slice rest = *s;
+	size_t n;
+
+	for (; *word != '\0'; word++) {
+		if (plain(sms_char(rest, &n)) != (unsigned char)*word || n == 0)
+			return false;
+		do /* a combining mark belongs to its letter */
+			rest = from(rest, n);
+		while (sms_char(rest, &n) >= 0x300 && sms_char(rest, &n) <= 0x36f);
+	}
+	*s = rest;
+	return true;
+}
+
+struct look sms_look(const struct plan *p, struct slice s, int64_t occurred_us)
+{
+	struct look l = {.seen = SEEN_OTHER};
+	const char *why;
+
+	s = sms_trim_blanks(s);
+	if (s.len == 0)
+		l.seen = SEEN_NOTHING;
+	if (s.len == 0 || s.len > LOOK_MAX)
+		return l;
+	switch (sender_parse(p, s, occurred_us, &l.who, &why)) {
+	case SENDER_OK:
+		l.seen = l.who.scope == SCOPE_NUMBER ? SEEN_NUMBER
+			: l.who.scope == SCOPE_SHORT ? SEEN_SHORT
+						     : SEEN_NAME;
+		break;
+	case SENDER_OLD:
+		l.seen = SEEN_NUMBER;
+		break;
+	case SENDER_WITHHELD:
+		l.seen = SEEN_HIDDEN;
+		break;
+	case SENDER_INVALID:
+		break;
+	}
+	return l;
+}
+
+bool sms_brand(const struct look *l, struct slice s, bool all)
+{
+	size_t capitals = 0, small = 0;
+
+	if (l->seen != SEEN_NAME)
+		return false;
+	s = sms_trim_blanks(s);
+	for (size_t i = 0; i < s.len; i++) {
+		if (is_blank((unsigned char)s.ptr[i]))
+			return false;
+		capitals += s.ptr[i] >= 'A' && s.ptr[i] <= 'Z';
+		small += s.ptr[i] >= 'a' && s.ptr[i] <= 'z';
+	}
+	return all ? capitals >= 2 && small == 0 : capitals > 0;
+}
+
+/* Walks the written forms that one number can end at: after each run of digits. False when there is no further one. */
+struct ends {
+	struct slice s;
+	size_t at, digits;
+	int depth; /* of round brackets inside the number */
+};
+
+static bool next_end(struct ends *e)
+{
+	bool in_digits = false;
+
+	for (;;) {
+		size_t n;
+		enum sign sign = sms_sign(from(e->s, e->at), &n);
+
+		if (in_digits && sign != SIGN_DIGIT)
+			return true;
+		if (sign == SIGN_DIGIT) {
+			in_digits = true;
+			if (++e->digits > LEAD_DIGITS)
+				return false;
+		} else if (sign == SIGN_OPEN || sign == SIGN_CLOSE) {
+			e->depth += sign == SIGN_OPEN ? 1 : -1;
+			if (e->depth < 0 || e->depth > 1)
+				return false;
+		} else if (sign != SIGN_BLANK && sign != SIGN_SEPARATOR &&
+			!(sign == SIGN_PLUS && e->digits == 0)) {
+			return false;
+		}
+		e->at += n;
+		if (e->at > LOOK_MAX)
+			return false;
+	}
+}
+
+static bool service_line(const struct sender *s) /* 1800…, 1900… */
+{
+	return s->scope == SCOPE_SHORT && strlen(s->value) > 6;
+}
+
+bool sms_lead(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
+	struct look *look)
+{
+	struct ends e = {.s = s};
+	struct slice best = {0};
+	bool found = false;
+
+	for (bool first = true; next_end(&e); first = false) {
+		struct slice part = slice_of(s.ptr, e.at);
+		struct look l = sms_look(p, part, occurred_us);
+		bool domestic = l.seen == SEEN_NUMBER && strncmp(l.who.value, "84", 2) == 0;
+
+		if (!look_clear(&l) || (l.seen == SEEN_SHORT && !first && !service_line(&l.who)))
+			continue;
+		/* A number of our own plan has one length: what follows is text. A short code is one run of digits, and only what
+		 * begins like a service line may grow. Foreign numbers and service lines are as long as they can be. */
+		best = part;
+		*look = l;
+		found = true;
+		if (domestic ||
+			(l.seen == SEEN_SHORT && !service_line(&l.who) &&
+				strncmp(l.who.value, "1800", 4) != 0 &&
+				strncmp(l.who.value, "1900", 4) != 0))
+			break;
+	}
+	if (found)
+		*out = best;
+	return found;
+}
+
+int sms_find(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
+	struct look *look)
+{
+	bool in_word = false, found = false;
+	size_t n;
+
+	if (s.len > FIND_BYTES)
+		s.len = FIND_BYTES;
+	for (size_t at = 0; at < s.len; at += n) {
+		enum sign sign = sms_sign(from(s, at), &n);
+		struct slice part;
+		struct look l;
+
+		if (!in_word && (sign == SIGN_DIGIT || sign == SIGN_PLUS) &&
+			sms_lead(p, from(s, at), occurred_us, &part, &l) &&
+			(l.seen == SEEN_NUMBER || service_line(&l.who))) {
+			n = part.len;
+			if (found && strcmp(look->who.value, l.who.value) != 0)
+				return 2;
+			if (!found) {
+				*out = part;
+				*look = l;
+			}
+			found = true;
+		}
+		in_word = sign == SIGN_DIGIT || sign == SIGN_LETTER;
+	}
+	return found ? 1 : 0;
+}
+
+bool sms_number_like(struct slice s)
+{
+	size_t digits = 0, n;
+
+	for (size_t at = 0; at < s.len; at += n) {
+		enum sign sign = sms_sign(from(s, at), &n);
+
+		if (sign == SIGN_LETTER)
+			return false;
+		digits += sign == SIGN_DIGIT;
+	}
+	return digits >= 3;
+}
