@@ -1,0 +1,334 @@
+#!/usr/bin/env bash
+# ./dev up: the whole engine on this machine with sample reports, from nothing to ready curl lines. It starts private
+# services and the embedded broker, lets the engine work, shows what came of it (summary.py), and stops
+# all of it at the end. Leaves out: how the services run (stand.sh) and what is right (summary.py check).
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+HERE=$TOP/deploy/local
+cd "$TOP"
+PYTHON=/usr/bin/python3
+
+usage() {
+	cat <<'U'
+usage: ./dev up [--once] [--kafka HOST:PORT] [--samples] [--conf FILE] [--port N]
+  --once             end after the summary: exit 0 when every invariant holds
+  --kafka HOST:PORT  read this broker's topic complaints instead of the embedded one; then the mode is review, no
+                     blocklist topic is written, and no sample report is sent unless --samples asks for it
+  --samples          send the sample reports to the broker of --kafka
+  --conf FILE        a configuration laid over the one made here: its settings win
+  --port N           the API's port (8156)
+  --fresh            forget the data of earlier runs
+Data is kept below var/up (or $var/up; of --kafka beside it): a second start takes seconds and finds it again.
+U
+}
+
+ONCE='' KAFKA='' SAMPLES='' OVER='' PORT=8156 FRESH=''
+while [ $# -gt 0 ]; do
+	case $1 in
+	--once) ONCE=1 ;;
+	--samples) SAMPLES=1 ;;
+	--fresh) FRESH=1 ;;
+	--kafka | --conf | --port)
+		[ $# -gt 1 ] || {
+			usage >&2
+			exit 2
+		}
+		case $1 in
+		--kafka) KAFKA=$2 ;;
+		--conf) OVER=$(realpath -e -- "$2") ;;
+		--port) PORT=$2 ;;
+		esac
+		shift
+		;;
+	-h | --help)
+		usage
+		exit
+		;;
+	*)
+		usage >&2
+		exit 2
+		;;
+	esac
+	shift
+done
+case $PORT in '' | *[!0-9]*) usage >&2 && exit 2 ;; esac
+case $KAFKA in '' | *:*) ;; *) usage >&2 && exit 2 ;; esac
+
+VAR=${var:-$TOP/var}
+DIR=$VAR/up
+# What came from another broker is another installation's.
+[ -z "$KAFKA" ] || DIR=$VAR/up-$(printf '%s' "$KAFKA" | tr -c 'A-Za-z0-9.' '-')
+KHIEN=$TOP/build/khien
+ENGINE='' BROKER='' STARTED=''
+
+step() { printf '\033[1m== %s\033[0m\n' "$*"; }
+[ -t 1 ] || step() { printf '== %s\n' "$*"; }
+die() {
+	printf 'up: %s\n' "$*" >&2
+	exit 1
+}
+port_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# ours PID: that process lives and is one that a run in this folder started.
+ours() { [ -n "$1" ] && tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF -- "$DIR/"; }
+# alive PID: has not ended; a process that was not waited for yet has no command line.
+alive() { [ -n "$(tr -d '\0' 2>/dev/null <"/proc/$1/cmdline")" ]; }
+end() { # PID SECONDS: asks it to end, waits, insists
+	local pid=$1 until=$((SECONDS + $2))
+	[ -n "$pid" ] && ours "$pid" || return 0
+	kill -TERM "$pid" 2>/dev/null || true
+	while ours "$pid"; do
+		[ $SECONDS -lt $until ] || {
+			kill -KILL "$pid" 2>/dev/null || true
+			printf 'up: process %s did not end within %s s and was killed\n' "$pid" "$2" >&2
+			break
+		}
+		sleep 0.1
+	done
+}
+cleanup() {
+	local rc=$?
+	trap '' INT TERM
+	trap - EXIT
+	if [ -n "$STARTED" ]; then
+		[ -n "$ONCE" ] || printf '\n'
+		step 'stopping what was started'
+		end "$ENGINE" 20
+		end "$BROKER" 5
+		"$HERE/stand.sh" stop --dir "$DIR/stand" || true
+		rm -f "$DIR/engine.pid" "$DIR/broker.pid"
+	fi
+	exit "$rc"
+}
+# wait_for SECONDS WHAT PID LOG COMMAND...: until the command succeeds, while the process lives.
+wait_for() {
+	local until=$((SECONDS + $1)) what=$2 pid=$3 log=$4
+	shift 4
+	until "$@" >/dev/null 2>&1; do
+		alive "$pid" || {
+			tail -n 15 "$log" >&2
+			die "$what ended; its log is $log"
+		}
+		[ $SECONDS -lt "$until" ] || {
+			tail -n 15 "$log" >&2
+			die "$what is not ready; its log is $log"
+		}
+		sleep 0.1
+	done
+}
+
+prepare() {
+	step 'packages and program'
+	. "$HERE/packages.sh"
+	packages_setup "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}"
+	./dev build
+	mkdir -p "$DIR"
+	DIR=$(cd "$DIR" && pwd -P)
+	exec 7>"$DIR/lock"
+	flock -n 7 || die "another ./dev up runs on $DIR"
+	# A run that was killed could not clean up.
+	local name
+	for name in engine broker; do
+		[ ! -s "$DIR/$name.pid" ] || end "$(<"$DIR/$name.pid")" 10
+	done
+	port_free "$PORT" || die "port $PORT is taken; choose another by --port N"
+	if [ -n "$FRESH" ]; then
+		"$HERE/stand.sh" destroy --dir "$DIR/stand"
+		rm -rf "$DIR"/{keys,reports,sending,sent,token,khien.yaml,audit-heads.log}
+	fi
+}
+
+services() {
+	local line
+	step 'private PostgreSQL and Redis'
+	STARTED=1
+	line=$("$HERE/stand.sh" start --dir "$DIR/stand" 7>&-)
+	while IFS='=' read -r name value; do export "$name=$value"; done <<<"$line"
+	printf '  PostgreSQL %s port %s, Redis %s\n' "$PGHOST" "$PGPORT" "$REDIS_URL"
+}
+
+broker() {
+	if [ -n "$KAFKA" ]; then
+		step "the broker at $KAFKA"
+		MODE=review
+		# One source for one broker: offsets go on where they ended.
+		KHIEN_SOURCE=${DIR##*/}
+		BROKER_LINES="  brokers: \"$KAFKA\""
+	else
+		step 'the embedded broker (forgets everything when it ends; for demonstrations only)'
+		MODE=auto
+		rm -f "$DIR/broker.file"
+		setsid "$KHIEN" broker --topics complaints:4,outcomes:1,registry-requests:1,audit-heads:1,blocklist:1 \
+			--file "$DIR/broker.file" >"$DIR/broker.log" 2>&1 7>&- &
+		BROKER=$!
+		printf '%s\n' "$BROKER" >"$DIR/broker.pid"
+		wait_for 20 'the embedded broker' "$BROKER" "$DIR/broker.log" test -s "$DIR/broker.file"
+		KHIEN_SOURCE=$(sed -n 's/^source //p' "$DIR/broker.file")
+		BROKER_LINES="  brokers_file: $DIR/broker.file"
+		printf '  %s\n' "$(head -n 1 "$DIR/broker.file")"
+	fi
+	export KHIEN_SOURCE
+}
+
+configure() {
+	[ -e "$DIR/keys/token.key" ] || "$KHIEN" keys --dir "$DIR/keys" >/dev/null
+	cat >"$DIR/khien.yaml" <<Y
+# Written by ./dev up at every start; lay your own settings over it by --conf.
+source: $KHIEN_SOURCE
+mode: $MODE
+workers: 1
+keys: {dir: $DIR/keys}
+kafka:
+$BROKER_LINES
+  group: khien-up
+database:
+  dsn: "host=$PGHOST port=$PGPORT user=khien dbname=khien"
+redis:
+  urls: [$REDIS_URL]
+api: {listen: "127.0.0.1:$PORT"}
+policy: {file: $TOP/etc/policy.yaml}
+rules: {dir: $TOP/etc/rules, homoglyphs: $TOP/etc/fold/homoglyphs.tsv}
+numbers: {dir: $TOP/etc/numbers}
+protected: {file: $TOP/etc/protected.csv}
+audit: {heads_file: $DIR/audit-heads.log}
+send: {state_dir: $DIR/sending}
+Y
+	[ -z "$OVER" ] || "$PYTHON" - "$DIR/khien.yaml" "$OVER" <<'PY'
+import sys
+import yaml
+
+
+def lay(under, over):
+    for name, value in over.items():
+        if isinstance(value, dict) and isinstance(under.get(name), dict):
+            lay(under[name], value)
+        else:
+            under[name] = value
+    return under
+
+
+path, over = sys.argv[1:]
+with open(path, encoding="utf-8") as one, open(over, encoding="utf-8") as two:
+    merged = lay(yaml.safe_load(one), yaml.safe_load(two) or {})
+with open(path, "w", encoding="utf-8") as out:
+    yaml.safe_dump(merged, out, allow_unicode=True)
+PY
+	"$KHIEN" check -c "$DIR/khien.yaml" >"$DIR/check.log" 2>&1 || {
+		cat "$DIR/check.log" >&2
+		die 'the configuration does not hold'
+	}
+}
+
+engine() {
+	step 'schema and engine'
+	"$KHIEN" migrate -c "$DIR/khien.yaml" >"$DIR/migrate.log" 2>&1 || {
+		cat "$DIR/migrate.log" >&2
+		die 'the schema could not be brought up to date'
+	}
+	"$KHIEN" activate -c "$DIR/khien.yaml" >"$DIR/activate.log" 2>&1 || {
+		cat "$DIR/activate.log" >&2
+		die 'mode, policy and rule packs could not be activated'
+	}
+	# In a session of its own: Ctrl-C is for this script, which ends things in order.
+	setsid "$KHIEN" run -c "$DIR/khien.yaml" >"$DIR/engine.log" 2>&1 7>&- &
+	ENGINE=$!
+	printf '%s\n' "$ENGINE" >"$DIR/engine.pid"
+	wait_for 60 'the engine' "$ENGINE" "$DIR/engine.log" curl -fsS --max-time 2 "http://127.0.0.1:$PORT/readyz"
+	printf '  ready on http://127.0.0.1:%s, mode %s, log %s\n' "$PORT" "$MODE" "$DIR/engine.log"
+}
+
+send() {
+	local before want
+	if [ -n "$KAFKA" ] && [ -z "$SAMPLES" ]; then
+		step 'reading what the topic holds; sample reports are sent only with --samples'
+		caught_up
+		return
+	fi
+	if [ -e "$DIR/sent" ]; then
+		step "the reports of an earlier run are here: $(<"$DIR/sent"); --fresh starts anew"
+		"$HERE/summary.py" wait 0 60
+		return
+	fi
+	step 'sample reports'
+	want=$("$HERE/samples.py" tests/data/reports "$DIR/reports")
+	before=$("$HERE/summary.py" records)
+	"$KHIEN" send -c "$DIR/khien.yaml" --rate "${RATE:-150}" "$DIR"/reports/*.jsonl
+	"$HERE/summary.py" wait $((before + want)) 180 || die "the engine did not settle the reports; its log is $DIR/engine.log"
+	date '+%Y-%m-%d %H:%M:%S' >"$DIR/sent"
+}
+
+# caught_up: waits until the engine has read what the broker's topic holds.
+caught_up() {
+	local last=-1 now=0 same=0
+	while [ $same -lt 6 ]; do
+		now=$("$HERE/summary.py" records)
+		if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
+		last=$now
+		printf '\r  %s records read' "$now" >&2
+		alive "$ENGINE" || die "the engine ended; its log is $DIR/engine.log"
+		sleep 0.5
+	done
+	printf '\n' >&2
+	"$HERE/summary.py" wait "$now" 60
+}
+
+print_lines() {
+	local token auth=() name value
+	token=$(cat "$DIR/token" 2>/dev/null || true)
+	if [ -z "$token" ] || ! curl -fsS --max-time 5 -o /dev/null -H "Authorization: Bearer $token" \
+		"http://127.0.0.1:$PORT/v1/me" 2>/dev/null; then
+		token=$("$KHIEN" token create -c "$DIR/khien.yaml" --name "demo-$(date +%s)" --role supervisor --loopback 2>"$DIR/token.log") || {
+			cat "$DIR/token.log" >&2
+			die 'no token could be made'
+		}
+		(umask 077 && printf '%s\n' "$token" >"$DIR/token")
+	fi
+	while IFS='=' read -r name value; do local "$name=$value"; done < <("$HERE/summary.py" pick)
+	cat <<L
+
+Ask it (the token answers only on this machine):
+  T=$token; A=http://127.0.0.1:$PORT
+  curl -s \$A/readyz
+  curl -s -H "Authorization: Bearer \$T" \$A/v1/stats | jq
+L
+	[ -z "$BLOCKED" ] || cat <<L
+  # a blocked sender: what a switch would be told, and why
+  curl -s -H "Authorization: Bearer \$T" "\$A/v1/lookup/$BLOCKED?service=$BLOCKED_SERVICE" | jq
+  curl -s -H "Authorization: Bearer \$T" \$A/v1/senders/$BLOCKED/why | jq
+L
+	[ -z "$PROTECTED" ] || cat <<L
+  # a protected sender that was reported: in a queue for people, never barred by itself
+  curl -s -H "Authorization: Bearer \$T" \$A/v1/senders/$PROTECTED/why | jq
+L
+	[ -z "$BRIGADED" ] || cat <<L
+  # many reports and no independent signal: held for people, not blocked
+  curl -s -H "Authorization: Bearer \$T" \$A/v1/senders/$BRIGADED/why | jq
+L
+	cat <<L
+  # the list as a subscriber gets it, and the figures
+  curl -s -H "Authorization: Bearer \$T" "\$A/v1/feed/snapshot?service=sms" | head -n 3
+  curl -s \$A/metrics | grep '^khien_' | head
+  psql -h $PGHOST -p $PGPORT -U khien khien -c 'select * from conservation'
+L
+}
+
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+prepare
+services
+broker
+configure
+engine
+send
+"$HERE/summary.py" show
+rc=0
+"$HERE/summary.py" check || rc=1
+print_lines
+if [ -n "$ONCE" ]; then exit $rc; fi
+printf '\nRunning; Ctrl-C ends it.\n'
+wait_rc=0
+wait "$ENGINE" || wait_rc=$?
+tail -n 15 "$DIR/engine.log" >&2
+die "the engine ended by itself ($wait_rc); its log is $DIR/engine.log"
