@@ -29,6 +29,8 @@ function(khien_flag_if_known flag)
 	endif()
 endfunction()
 
+# Linux is what we run on: its own functions (pipe2, memfd_create, the GNU strerror_r) are declared.
+target_compile_definitions(khien_flags INTERFACE _GNU_SOURCE)
 target_compile_options(khien_flags INTERFACE
 	-Wall -Wextra -Wconversion -Wshadow -Wvla -Werror
 	-Wformat=2 -Werror=format-security -fno-omit-frame-pointer -fno-delete-null-pointer-checks)
