@@ -5,13 +5,16 @@
 #include "wire/wire.h"
 
 /* Appends inside the caller's open transaction (and pipeline-free). `lines`: one change a line, numbers masked, no message text. */
-MUST_USE enum rc audit_append(struct pg *c, int64_t at_us, const char *actor, const char *what, struct slice lines, struct err *e);
+MUST_USE enum rc audit_append(struct pg *c, int64_t at_us, const char *actor, const char *what,
+	struct slice lines, struct err *e);
 /* The SQL of the same, for a caller who sends it in a pipeline: parameters at (timestamptz), actor, what, lines. */
 extern const char audit_append_sql[];
 
 /* canonical row: id LF at (RFC 3339) LF actor LF what LF lines. hash = SHA-256(previous || canonical); the first previous is 32 zero
  * bytes. Chains every pending row by id, inside the keeper's transaction; *seq and head tell the last link (unchanged when none waited). */
-MUST_USE enum rc audit_chain(struct pg *c, int64_t *seq, uint8_t head[SHA256_LEN], size_t *chained, struct err *e);
+MUST_USE enum rc audit_chain(
+	struct pg *c, int64_t *seq, uint8_t head[SHA256_LEN], size_t *chained, struct err *e);
 /* Walks the chain. RC_OK: *links verified. RC_INVALID: e names the first link that does not hold. known_head (seq, hash) from outside is
  * compared when seq > 0: a truncated or rebuilt chain shows only there. */
-MUST_USE enum rc audit_verify(struct pg *c, int64_t known_seq, const uint8_t *known_hash, int64_t *links, struct err *e);
+MUST_USE enum rc audit_verify(
+	struct pg *c, int64_t known_seq, const uint8_t *known_hash, int64_t *links, struct err *e);

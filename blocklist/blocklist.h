@@ -16,17 +16,21 @@ struct entry {
 	int64_t release; /* that put it there */
 };
 
+#define ENTRY_LINE 256 /* room that any line of a stored entry fits in */
+
 /* ---- digest: sum modulo 2^256 of SHA-256(scope|value|service|action|case|until) ---- */
 struct digest {
 	uint8_t sum[32]; /* big-endian */
 };
-size_t entry_line(const struct entry *e, char *out, size_t room); /* the line hashed, NUL-terminated */
+size_t entry_line(
+	const struct entry *e, char *out, size_t room); /* the line hashed, NUL-terminated */
 void digest_add(struct digest *d, const struct entry *e);
 void digest_sub(struct digest *d, const struct entry *e);
 void digest_hex(const struct digest *d, char out[65]);
 MUST_USE enum rc digest_parse(struct slice hex, struct digest *out);
 uint8_t entry_bucket(const struct entry *e); /* first byte of SHA-256(scope|value|service) */
-void entry_json(const struct entry *e, struct buf *out); /* the contract's entry object, without op and release */
+void entry_json(const struct entry *e,
+	struct buf *out); /* the contract's entry object, without op and release */
 
 /* The head of a list: which one, how far, what it holds. */
 struct list_mark {
@@ -40,11 +44,20 @@ struct list_mark {
 /* Replaces the rows of origin 'file' by the CSV (scope,value,service,owner,reason,until; scope `range` has value LOW-HIGH), in one
  * transaction, and marks every sender inside old or new rows dirty. RC_INVALID: every "file:line: what" in c, nothing changed. *changed is
  * false when the table already says so. */
-MUST_USE enum rc protected_load(struct pg *c, const char *path, int64_t now_us, struct complaints *complaints, bool *changed,
-				struct err *e);
-/* SQL text: a boolean expression over columns (scope, value, service) named in the caller's query as s.scope, s.value, $svc — see
- * blocklist/protected.c; used by the worker's read of its senders. */
-extern const char protected_exists_sql[]; /* "EXISTS (SELECT … p.scope = s.scope AND s.value BETWEEN p.low AND p.high …)" */
+MUST_USE enum rc protected_load(struct pg *c, const char *path, int64_t now_us,
+	struct complaints *complaints, bool *changed, struct err *e);
+/* SQL text: true when the sender of the caller's row `s` (columns s.scope, s.value) is protected for the service `svc` at the time `at`, both
+ * SQL texts of the caller: PROTECTED_EXISTS("v.service", "$3"). A macro, because a statement must be one literal. */
+#define PROTECTED_EXISTS(svc, at)                                                                  \
+	"(EXISTS (SELECT FROM protected p WHERE p.scope = s.scope AND p.low = s.value AND p.high " \
+	"= s.value"                                                                                \
+	" AND (p.service IS NULL OR p.service = " svc ") AND (p.until IS NULL OR p.until > " at    \
+	"))"                                                                                       \
+	" OR EXISTS (SELECT FROM protected p WHERE p.low <> p.high AND textspan(p.low, p.high, "   \
+	"'[]') @> s.value"                                                                         \
+	" AND p.scope = s.scope AND length(p.low) = length(s.value)"                               \
+	" AND (p.service IS NULL OR p.service = " svc ") AND (p.until IS NULL OR p.until > " at    \
+	")))"
 
 /* ---- the keeper's release ---- */
 struct caps {
@@ -59,8 +72,8 @@ struct release_out {
 /* One release transaction: fence (keeper.epoch = epoch), take dirty keys, expire, recompute entries from wishes, protection, caps and kill
  * switch, write release, changes, head; chain the audit; COMMIT. RC_CONFLICT: fenced, another one leads. Repeatable after RC_RETRY.
  * Nothing dirty and nothing expired: RC_OK, made=false, and pending audit rows are chained all the same. */
-MUST_USE enum rc release_make(struct pg *c, int64_t epoch, int64_t now_us, const struct caps *caps, bool kill_switch, struct release_out *out,
-			      struct err *e);
+MUST_USE enum rc release_make(struct pg *c, int64_t epoch, int64_t now_us, const struct caps *caps,
+	bool kill_switch, struct release_out *out, struct err *e);
 /* Starts a lineage when there is none (first start). */
 MUST_USE enum rc list_ensure(struct pg *c, int64_t now_us, struct err *e);
 
@@ -77,9 +90,11 @@ struct lookup {
 };
 /* RC_OK: *out; RC_NONE: clean; RC_RETRY: unknown (no list, or older than stale_max_s). age_s: seconds since the mirror last knew that it was
  * current. Entries past their until are clean. Readers never block the writer. */
-MUST_USE enum rc mirror_lookup(struct mirror *m, const struct sender *s, enum service service, int64_t now_s, int64_t now_mono_us,
-			       int64_t stale_max_s, struct lookup *out, int64_t *age_s);
-bool mirror_mark(struct mirror *m, struct list_mark *out, int64_t *synced_mono_us); /* false before the first full load */
+MUST_USE enum rc mirror_lookup(struct mirror *m, const struct sender *s, enum service service,
+	int64_t now_s, int64_t now_mono_us, int64_t stale_max_s, struct lookup *out,
+	int64_t *age_s);
+bool mirror_mark(struct mirror *m, struct list_mark *out,
+	int64_t *synced_mono_us); /* false before the first full load */
 /* Waits until the mirror's release is above `after` or wait_ms have passed. */
 void mirror_wait(struct mirror *m, int64_t after, int wait_ms);
 size_t mirror_bytes(const struct mirror *m);
@@ -88,26 +103,33 @@ size_t mirror_bytes(const struct mirror *m);
 /* Streams head, entries and tail (JSON lines) of one consistent state through `put` (returns false to stop). service -1: both; then head
  * and tail carry count and digest of what is sent. */
 typedef bool feed_put(void *arg, struct slice piece);
-MUST_USE enum rc feed_snapshot(struct pg *c, int service, int64_t now_s, feed_put *put, void *arg, struct list_mark *mark, struct err *e);
+MUST_USE enum rc feed_snapshot(struct pg *c, int service, int64_t now_s, feed_put *put, void *arg,
+	struct list_mark *mark, struct err *e);
 /* {"list","from","to","more","changes":[…]}: whole releases after `after`, at most BOUND_CHANGES_PER_ANSWER changes unless one release alone
  * is larger. RC_CONFLICT: another list, ahead, or too old: mark tells where to start. */
-MUST_USE enum rc feed_changes(struct pg *c, const char *list, int64_t after, int service, struct buf *out, struct list_mark *mark,
-			      struct err *e);
+MUST_USE enum rc feed_changes(struct pg *c, const char *list, int64_t after, int service,
+	struct buf *out, struct list_mark *mark, struct err *e);
+
+/* {"destinations":[{"value":"113","why":"police"},…]}: traffic towards these is never barred. Travels with every feed. */
+MUST_USE enum rc feed_exempt(struct pg *c, struct buf *out, struct err *e);
 
 /* ---- projections: copies that follow the release log, each repeatable ---- */
 struct projection;
 struct projection_ops {
 	const char *name; /* as written in the configuration: "redis" */
-	MUST_USE enum rc (*open)(const char *url, int timeout_ms, struct projection **out, struct err *e);
+	MUST_USE enum rc (*open)(
+		const char *url, int timeout_ms, struct projection **out, struct err *e);
 	void (*close)(struct projection *p);
-	MUST_USE enum rc (*at)(struct projection *p, struct list_mark *out, struct err *e); /* RC_NONE: empty, rebuild it */
+	MUST_USE enum rc (*at)(struct projection *p, struct list_mark *out,
+		struct err *e); /* RC_NONE: empty, rebuild it */
 	/* Applies the changes of releases (at.release, to], read from the ledger. RC_CONFLICT: not the next one: rebuild. */
-	MUST_USE enum rc (*apply)(struct projection *p, struct pg *c, const struct list_mark *from, const struct list_mark *to,
-				  struct err *e);
+	MUST_USE enum rc (*apply)(struct projection *p, struct pg *c, const struct list_mark *from,
+		const struct list_mark *to, struct err *e);
 	MUST_USE enum rc (*rebuild)(struct projection *p, struct pg *c, struct err *e);
 	/* Compares the copy's entries with the list by digest; RC_CONFLICT: it differs, rebuild it. */
 	MUST_USE enum rc (*sweep)(struct projection *p, struct pg *c, struct err *e);
 };
 extern const struct projection_ops projection_redis;
 
-extern const struct conf_table blocklist_conf; /* redis.urls, redis.timeout_ms, redis.sweep_s, protected.file, lookup.stale_max_s … */
+extern const struct conf_table
+	blocklist_conf; /* redis.urls, redis.timeout_ms, redis.sweep, protected.file, lookup.stale_max_s … */

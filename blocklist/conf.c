@@ -1,0 +1,43 @@
+/* The room's settings. Caps are not here: they belong to the policy. */
+#include "blocklist/blocklist.h"
+
+static const struct conf_item items[] = {
+	{.name = "redis.urls",
+		.type = CONF_LIST,
+		.def = "",
+		.max = 16,
+		.help = "Copies of the blocklist in Redis, each an independent full one: "
+			"redis://[user:password@]host:port[/db] or unix:///path[?db=N]. Redis "
+			"Cluster is refused."},
+	{.name = "redis.timeout_ms",
+		.type = CONF_INT,
+		.def = "1000",
+		.min = 10,
+		.max = 60000,
+		.help = "How long one answer of a Redis copy may take before its connection is "
+			"thrown away."},
+	{.name = "redis.sweep",
+		.type = CONF_SPAN_S,
+		.def = "60s",
+		.min = 1,
+		.max = 86400,
+		.help = "How often every entry of a Redis copy is compared with the list by "
+			"digest; a copy that differs is rebuilt."},
+	{.name = "protected.file",
+		.type = CONF_FILE,
+		.def = "",
+		.help = "CSV of senders that are never blocked automatically: "
+			"scope,value,service,owner,reason,until. Empty: only those added by "
+			"people."},
+	{.name = "lookup.stale_max_s",
+		.type = CONF_SPAN_S,
+		.def = "60s",
+		.min = 1,
+		.max = 86400,
+		.reloadable = true,
+		.help = "A lookup answers \"unknown\" when this process has not known for longer "
+			"than this that its list is current."},
+};
+
+const struct conf_table blocklist_conf = {
+	.room = "blocklist", .items = items, .count = ARRAY_LEN(items)};
