@@ -321,8 +321,8 @@ static enum rc parse_listen(const char *text, char host[128], int *port, struct 
 enum rc api_start(const struct api_settings *s, struct api **out, struct err *e)
 {
 	struct api *a = calloc(1, sizeof(*a));
-	char host[128];
-	int port;
+	char host[128] = "";
+	int port = 0;
 
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
