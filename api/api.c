@@ -27,7 +27,8 @@ static bool path_matches(const char *pattern, struct slice path, char variable[2
 			continue;
 		}
 		const char *from = p;
-		bool last = strchr(pattern, '/') == NULL; /* the last segment may hold slashes (report ids) */
+		bool last = strchr(pattern, '/') ==
+			NULL; /* the last segment may hold slashes (report ids) */
 		while (p < end && (last || *p != '/'))
 			p++;
 		if (p == from || p - from >= 200)
@@ -55,9 +56,11 @@ static const struct route *find_route(struct exchange *x, char variable[200])
 			return &api_routes[i];
 	}
 	if (path_known)
-		http_problem(x, 405, "Method Not Allowed", "%.*s is not possible here", (int)method.len, method.ptr);
+		http_problem(x, 405, "Method Not Allowed", "%.*s is not possible here",
+			(int)method.len, method.ptr);
 	else
-		http_problem(x, 404, "Not Found", "there is no %.*s", (int)x_path(x).len, x_path(x).ptr);
+		http_problem(
+			x, 404, "Not Found", "there is no %.*s", (int)x_path(x).len, x_path(x).ptr);
 	return NULL;
 }
 
@@ -87,7 +90,8 @@ static bool role_allowed(const char *roles, const char *role)
 static void unauthorized(struct exchange *x)
 {
 	x_set_header(x, "WWW-Authenticate", "Bearer");
-	http_problem(x, 401, "Unauthorized", "a valid token is needed: Authorization: Bearer … or X-Api-Key");
+	http_problem(x, 401, "Unauthorized",
+		"a valid token is needed: Authorization: Bearer … or X-Api-Key");
 }
 
 /* True: go on. False: answered. */
@@ -156,7 +160,8 @@ static enum dispatched dispatch(void *arg, struct exchange *x)
 	}
 	if (a->stopping || a->queued >= (size_t)conf_int(a->s.conf, "api.queue")) {
 		x_set_header(x, "Retry-After", "1");
-		http_problem(x, 503, "Service Unavailable", "too many requests wait for the database");
+		http_problem(
+			x, 503, "Service Unavailable", "too many requests wait for the database");
 		return ANSWERED;
 	}
 	enqueue(a, x);
@@ -167,13 +172,14 @@ static enum dispatched dispatch(void *arg, struct exchange *x)
 static bool identify(struct api *a, struct pg *pg, struct exchange *x)
 {
 	struct request *r = request_of(x);
-	struct err e = { 0 };
+	struct err e = {0};
 	uint8_t mac[SHA256_LEN];
 
 	if (r->route->roles[0] == '\0' || r->known)
 		return true;
 	keys_token_mac(a->s.keys, token_of(x), mac);
-	enum rc rc = token_check(pg, a->s.keys, token_of(x), a->s.clk->now_us(a->s.clk), &r->who, &e);
+	enum rc rc =
+		token_check(pg, a->s.keys, token_of(x), a->s.clk->now_us(a->s.clk), &r->who, &e);
 	if (rc != RC_OK && rc != RC_DENIED && rc != RC_NONE) {
 		answer_failure(x, rc, &e);
 		return false;
@@ -206,11 +212,11 @@ static struct exchange *take_work(struct api *a)
 static void *serve(void *arg)
 {
 	struct api *a = arg;
-	struct pg_options o = { .dsn = conf_text(a->s.conf, "database.dsn"), .name = "khien-api" };
+	struct pg_options o = {.dsn = conf_text(a->s.conf, "database.dsn"), .name = "khien-api"};
 	struct pg *pg = NULL;
 
 	for (struct exchange *x; (x = take_work(a)) != NULL;) {
-		struct err e = { 0 };
+		struct err e = {0};
 		enum rc rc = RC_OK;
 		if (pg != NULL && pg_broken(pg))
 			pg_close(TAKE(pg));
@@ -267,14 +273,14 @@ static void wake_due(struct api *a, int64_t release, int64_t now_us)
 static void *follow(void *arg)
 {
 	struct api *a = arg;
-	struct pg_options o = { .dsn = conf_text(a->s.conf, "database.dsn"), .name = "khien-mirror" };
+	struct pg_options o = {.dsn = conf_text(a->s.conf, "database.dsn"), .name = "khien-mirror"};
 	struct pg *pg = NULL;
 	unsigned failures = 0;
 
 	while (!a->stopping) {
-		struct list_mark mark = { 0 };
+		struct list_mark mark = {0};
 		int64_t synced;
-		struct err e = { 0 };
+		struct err e = {0};
 		enum rc rc = RC_OK;
 		if (pg != NULL && pg_broken(pg))
 			pg_close(TAKE(pg));
@@ -311,7 +317,8 @@ static enum rc parse_listen(const char *text, char host[128], int *port, struct 
 	const char *colon = strrchr(text, ':');
 	uint64_t n;
 
-	if (colon == NULL || (size_t)(colon - text) >= 128 || slice_u64(slice_str(colon + 1), &n) != RC_OK || n > 65535)
+	if (colon == NULL || (size_t)(colon - text) >= 128 ||
+		slice_u64(slice_str(colon + 1), &n) != RC_OK || n > 65535)
 		return err_set(e, RC_INVALID, "api.listen: '%s' is not HOST:PORT", text);
 	snprintf(host, 128, "%.*s", (int)(colon - text), text);
 	*port = (int)n;
@@ -326,20 +333,24 @@ enum rc api_start(const struct api_settings *s, struct api **out, struct err *e)
 
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	requests = metric_family(METRIC_COUNTER, "khien_http_requests_total", "route", "Requests by route.");
+	requests = metric_family(
+		METRIC_COUNTER, "khien_http_requests_total", "route", "Requests by route.");
 	a->s = *s;
 	a->last = &a->first;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->work, NULL);
 	a->tokens = tokens_new();
-	enum rc rc = a->tokens != NULL ? mirror_new(&a->mirror, e) : err_set(e, RC_RETRY, "out of memory");
+	enum rc rc = a->tokens != NULL ? mirror_new(&a->mirror, e)
+				       : err_set(e, RC_RETRY, "out of memory");
 	if (rc == RC_OK)
 		rc = parse_listen(conf_text(s->conf, "api.listen"), host, &port, e);
 	if (rc != RC_OK) {
 		api_free(a);
 		return rc;
 	}
-	for (; a->n_threads < conf_int(s->conf, "api.database_threads") && a->n_threads < API_MAX_THREADS; a->n_threads++)
+	for (; a->n_threads < conf_int(s->conf, "api.database_threads") &&
+		a->n_threads < API_MAX_THREADS;
+		a->n_threads++)
 		if (pthread_create(&a->threads[a->n_threads], NULL, serve, a) != 0)
 			return err_set(e, RC_FATAL, "no thread");
 	if (pthread_create(&a->follower, NULL, follow, a) != 0)

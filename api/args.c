@@ -10,21 +10,24 @@ bool arg_service(struct exchange *x, int *service)
 	if (s.ptr == NULL)
 		return true;
 	if (!service_parse(s, &found)) {
-		http_problem(x, 400, "Bad Request", "service is sms or voice, not '%.*s'", (int)(s.len < 40 ? s.len : 40), s.ptr);
+		http_problem(x, 400, "Bad Request", "service is sms or voice, not '%.*s'",
+			(int)(s.len < 40 ? s.len : 40), s.ptr);
 		return false;
 	}
 	*service = (int)found;
 	return true;
 }
 
-bool arg_int(struct exchange *x, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out)
+bool arg_int(
+	struct exchange *x, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out)
 {
 	struct slice s = x_query(x, name);
 
 	*out = def;
 	if (s.ptr == NULL || (slice_i64(s, out) == RC_OK && *out >= min && *out <= max))
 		return true;
-	http_problem(x, 400, "Bad Request", "%s is a whole number from %lld to %lld", name, (long long)min, (long long)max);
+	http_problem(x, 400, "Bad Request", "%s is a whole number from %lld to %lld", name,
+		(long long)min, (long long)max);
 	return false;
 }
 

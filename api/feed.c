@@ -32,7 +32,8 @@ static bool sink_put(void *arg, struct slice piece)
 	struct sink *s = arg;
 
 	if (s->gz != NULL) {
-		if (piece.len > 0 && gzwrite(s->gz, piece.ptr, (unsigned)piece.len) != (int)piece.len)
+		if (piece.len > 0 &&
+			gzwrite(s->gz, piece.ptr, (unsigned)piece.len) != (int)piece.len)
 			s->failed = true;
 		return !s->failed;
 	}
@@ -48,7 +49,8 @@ static int scratch_file(void)
 	const char *dir = getenv("TMPDIR");
 	char path[256];
 
-	snprintf(path, sizeof(path), "%s/khien-snapshot-XXXXXX", dir != NULL && *dir != '\0' ? dir : "/tmp");
+	snprintf(path, sizeof(path), "%s/khien-snapshot-XXXXXX",
+		dir != NULL && *dir != '\0' ? dir : "/tmp");
 	int fd = mkstemp(path);
 	if (fd >= 0)
 		unlink(path);
@@ -67,11 +69,12 @@ static bool wants_gzip(const struct exchange *x)
 
 static void etag_of(const struct list_mark *m, int service, bool gzip, char out[96])
 {
-	snprintf(out, 96, "\"%.36s-%lld-%d%s\"", m->list, (long long)m->release, service, gzip ? "-gz" : "");
+	snprintf(out, 96, "\"%.36s-%lld-%d%s\"", m->list, (long long)m->release, service,
+		gzip ? "-gz" : "");
 }
 
-static enum rc write_snapshot(struct pg *pg, int service, int64_t now_s, bool gzip, struct sink *s, struct list_mark *mark,
-			      struct err *e)
+static enum rc write_snapshot(struct pg *pg, int service, int64_t now_s, bool gzip, struct sink *s,
+	struct list_mark *mark, struct err *e)
 {
 	s->fd = scratch_file();
 	if (s->fd < 0)
@@ -94,9 +97,9 @@ static enum rc write_snapshot(struct pg *pg, int service, int64_t now_s, bool gz
 
 void handle_snapshot(struct api *a, struct pg *pg, struct exchange *x)
 {
-	struct list_mark mark = { 0 };
-	struct sink s = { .fd = -1 };
-	struct err e = { 0 };
+	struct list_mark mark = {0};
+	struct sink s = {.fd = -1};
+	struct err e = {0};
 	bool gzip = wants_gzip(x);
 	struct stat st;
 	char etag[96];
@@ -114,7 +117,8 @@ void handle_snapshot(struct api *a, struct pg *pg, struct exchange *x)
 		}
 	}
 	buf_init(&s.piece, 4u << 20);
-	enum rc rc = write_snapshot(pg, service, a->s.clk->now_us(a->s.clk) / US_PER_S, gzip, &s, &mark, &e);
+	enum rc rc = write_snapshot(
+		pg, service, a->s.clk->now_us(a->s.clk) / US_PER_S, gzip, &s, &mark, &e);
 	buf_done(&s.piece);
 	if (rc == RC_OK && fstat(s.fd, &st) != 0)
 		rc = err_set(&e, RC_RETRY, "the snapshot file cannot be read");
@@ -138,20 +142,24 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 {
 	struct slice list = x_query(x, "list");
 	int64_t after, wait_s, synced;
-	struct list_mark mark = { 0 };
-	struct err e = { 0 };
+	struct list_mark mark = {0};
+	struct err e = {0};
 	char name[64];
 	int service;
 
-	if (!arg_service(x, &service) || !arg_int(x, "after", 0, INT64_MAX, 0, &after) || !arg_int(x, "wait", 0, 60, 0, &wait_s))
+	if (!arg_service(x, &service) || !arg_int(x, "after", 0, INT64_MAX, 0, &after) ||
+		!arg_int(x, "wait", 0, 60, 0, &wait_s))
 		return;
 	if (list.ptr == NULL || list.len == 0 || list.len >= sizeof(name)) {
-		http_problem(x, 400, "Bad Request", "list: the uuid of the list that you follow is needed; take it from /v1/feed/snapshot");
+		http_problem(x, 400, "Bad Request",
+			"list: the uuid of the list that you follow is needed; take it from "
+			"/v1/feed/snapshot");
 		return;
 	}
 	snprintf(name, sizeof(name), "%.*s", (int)list.len, list.ptr);
-	if (wait_s > 0 && !request_of(x)->waited && !a->stopping && mirror_mark(a->mirror, &mark, &synced) &&
-	    strcmp(mark.list, name) == 0 && mark.release == after) {
+	if (wait_s > 0 && !request_of(x)->waited && !a->stopping &&
+		mirror_mark(a->mirror, &mark, &synced) && strcmp(mark.list, name) == 0 &&
+		mark.release == after) {
 		api_wait_for_release(a, x, after, wait_s * 1000);
 		return;
 	}
@@ -162,8 +170,11 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 		BUF_OWN struct buf gone;
 		buf_init(&gone, 4096);
 		buf_fmt(&gone,
-			"{\"type\":\"about:blank\",\"title\":\"Gone\",\"status\":410,\"detail\":\"release %lld of this list cannot be followed "
-			"from; start with a snapshot\",\"start\":\"/v1/feed/snapshot\",\"list\":\"%s\",\"release\":%lld}\n",
+			"{\"type\":\"about:blank\",\"title\":\"Gone\",\"status\":410,\"detail\":"
+			"\"release %lld of this list cannot be followed "
+			"from; start with a "
+			"snapshot\",\"start\":\"/v1/feed/"
+			"snapshot\",\"list\":\"%s\",\"release\":%lld}\n",
 			(long long)after, mark.list, (long long)mark.release);
 		http_answer(x, 410, "application/problem+json", buf_slice(&gone));
 	} else if (rc != RC_OK) {
@@ -176,7 +187,7 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 void handle_exempt(struct api *a, struct pg *pg, struct exchange *x)
 {
 	BUF_OWN struct buf b;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	(void)a;
 	buf_init(&b, 1u << 20);

@@ -29,12 +29,13 @@ void http_stop(struct http *h); /* every exchange that was LATER must be answere
 
 /* The request. Texts live as long as the exchange. */
 struct slice x_method(const struct exchange *x);
-struct slice x_path(const struct exchange *x);			       /* decoded, without query */
-struct slice x_query(const struct exchange *x, const char *name);      /* decoded; ptr NULL when absent */
-struct slice x_header(const struct exchange *x, const char *name);     /* ptr NULL when absent */
+struct slice x_path(const struct exchange *x); /* decoded, without query */
+struct slice x_query(
+	const struct exchange *x, const char *name); /* decoded; ptr NULL when absent */
+struct slice x_header(const struct exchange *x, const char *name); /* ptr NULL when absent */
 struct slice x_body(const struct exchange *x);
-bool x_loopback(const struct exchange *x);			       /* the peer is 127.0.0.0/8 or ::1 */
-const char *x_request_id(const struct exchange *x);		       /* ours, or a well-formed X-Request-Id */
+bool x_loopback(const struct exchange *x);          /* the peer is 127.0.0.0/8 or ::1 */
+const char *x_request_id(const struct exchange *x); /* ours, or a well-formed X-Request-Id */
 /* A place for the routes' own state; freed with free() when the exchange ends. */
 void x_keep(struct exchange *x, void *state);
 void *x_kept(const struct exchange *x);
@@ -47,4 +48,5 @@ void http_answer(struct exchange *x, int status, const char *type, struct slice 
 /* Sends the whole of fd (closed afterwards) with sendfile. */
 void http_answer_file(struct exchange *x, int status, const char *type, int fd, uint64_t size);
 /* RFC 9457. detail is a sentence for a person. */
-void http_problem(struct exchange *x, int status, const char *title, const char *fmt, ...) PRINTF(4, 5);
+void http_problem(struct exchange *x, int status, const char *title, const char *fmt, ...)
+	PRINTF(4, 5);

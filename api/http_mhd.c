@@ -91,7 +91,8 @@ struct exchange **x_next(struct exchange *x)
 
 bool x_loopback(const struct exchange *x)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
 	if (info == NULL || info->client_addr == NULL)
 		return false;
@@ -102,7 +103,7 @@ bool x_loopback(const struct exchange *x)
 	if (info->client_addr->sa_family == AF_INET6) {
 		const struct sockaddr_in6 *a = (const void *)info->client_addr;
 		return IN6_IS_ADDR_LOOPBACK(&a->sin6_addr) ||
-		       (IN6_IS_ADDR_V4MAPPED(&a->sin6_addr) && a->sin6_addr.s6_addr[12] == 127);
+			(IN6_IS_ADDR_V4MAPPED(&a->sin6_addr) && a->sin6_addr.s6_addr[12] == 127);
 	}
 	return false;
 }
@@ -142,7 +143,9 @@ static void answer(struct exchange *x, int status, const char *type, struct MHD_
 
 void http_answer(struct exchange *x, int status, const char *type, struct slice body)
 {
-	answer(x, status, type, MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY));
+	answer(x, status, type,
+		MHD_create_response_from_buffer(
+			body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY));
 }
 
 void http_answer_file(struct exchange *x, int status, const char *type, int fd, uint64_t size)
@@ -160,7 +163,8 @@ void http_problem(struct exchange *x, int status, const char *title, const char 
 	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
 	buf_init(&b, 4096);
-	buf_fmt(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":", title, status);
+	buf_fmt(&b, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":", title,
+		status);
 	buf_json(&b, slice_str(detail));
 	buf_add(&b, SLICE(",\"request_id\":"));
 	buf_json(&b, slice_str(x->request_id));
@@ -175,15 +179,19 @@ static void set_request_id(struct exchange *x)
 	bool fine = given.len > 0 && given.len < sizeof(x->request_id);
 
 	for (size_t i = 0; fine && i < given.len; i++)
-		fine = (given.ptr[i] >= '0' && given.ptr[i] <= '9') || (given.ptr[i] >= 'a' && given.ptr[i] <= 'z') ||
-		       (given.ptr[i] >= 'A' && given.ptr[i] <= 'Z') || given.ptr[i] == '-' || given.ptr[i] == '_';
+		fine = (given.ptr[i] >= '0' && given.ptr[i] <= '9') ||
+			(given.ptr[i] >= 'a' && given.ptr[i] <= 'z') ||
+			(given.ptr[i] >= 'A' && given.ptr[i] <= 'Z') || given.ptr[i] == '-' ||
+			given.ptr[i] == '_';
 	if (fine)
 		snprintf(x->request_id, sizeof(x->request_id), "%.*s", (int)given.len, given.ptr);
 	else
-		snprintf(x->request_id, sizeof(x->request_id), "%016llx", (unsigned long long)random_u64());
+		snprintf(x->request_id, sizeof(x->request_id), "%016llx",
+			(unsigned long long)random_u64());
 }
 
-static struct exchange *exchange_new(struct http *h, struct MHD_Connection *conn, const char *url, const char *method)
+static struct exchange *exchange_new(
+	struct http *h, struct MHD_Connection *conn, const char *url, const char *method)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
 
@@ -216,7 +224,8 @@ static enum MHD_Result dispatch(struct exchange *x)
 {
 	x->inside_handler = true;
 	if (x->stage == TOO_LARGE)
-		http_problem(x, 413, "Content Too Large", "the body may have at most %zu bytes", x->http->o.body_cap);
+		http_problem(x, 413, "Content Too Large", "the body may have at most %zu bytes",
+			x->http->o.body_cap);
 	else {
 		x->stage = WAITING;
 		x->http->o.dispatch(x->http->o.arg, x);
@@ -230,8 +239,8 @@ static enum MHD_Result dispatch(struct exchange *x)
 	return ready ? send_response(x) : MHD_YES;
 }
 
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const char *url, const char *method, const char *version,
-				  const char *data, size_t *size, void **state)
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const char *url,
+	const char *method, const char *version, const char *data, size_t *size, void **state)
 {
 	struct exchange *x = *state;
 
@@ -256,7 +265,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
 	return dispatch(x);
 }
 
-static void on_end(void *arg, struct MHD_Connection *conn, void **state, enum MHD_RequestTerminationCode how)
+static void on_end(
+	void *arg, struct MHD_Connection *conn, void **state, enum MHD_RequestTerminationCode how)
 {
 	struct exchange *x = *state;
 
@@ -282,9 +292,12 @@ static void on_log(void *arg, const char *fmt, va_list ap)
 	log_debug("api", "http: %s", line);
 }
 
-static enum rc listen_address(const struct http_options *o, struct sockaddr_storage *out, struct err *e)
+static enum rc listen_address(
+	const struct http_options *o, struct sockaddr_storage *out, struct err *e)
 {
-	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM }, *found;
+	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+				.ai_socktype = SOCK_STREAM},
+			*found;
 	char port[8];
 
 	snprintf(port, sizeof(port), "%d", o->port);
@@ -297,7 +310,7 @@ static enum rc listen_address(const struct http_options *o, struct sockaddr_stor
 
 enum rc http_start(const struct http_options *o, struct http **out, struct err *e)
 {
-	struct sockaddr_storage address = { 0 };
+	struct sockaddr_storage address = {0};
 	struct http *h = calloc(1, sizeof(*h));
 
 	if (h == NULL)
@@ -305,14 +318,16 @@ enum rc http_start(const struct http_options *o, struct http **out, struct err *
 	h->o = *o;
 	enum rc rc = listen_address(o, &address, e);
 	if (rc == RC_OK) {
-		unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-				 (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
-		h->daemon = MHD_start_daemon(flags, (uint16_t)o->port, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-					     MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
-					     MHD_OPTION_THREAD_POOL_SIZE, (unsigned)o->threads, MHD_OPTION_CONNECTION_LIMIT,
-					     (unsigned)o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->idle_s,
-					     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)PER_CONNECTION_BYTES,
-					     MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+		unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+			MHD_USE_ERROR_LOG | (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
+		h->daemon = MHD_start_daemon(flags, (uint16_t)o->port, NULL, NULL, on_request, h,
+			MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR, &address,
+			MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_THREAD_POOL_SIZE,
+			(unsigned)o->threads, MHD_OPTION_CONNECTION_LIMIT,
+			(unsigned)o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+			(unsigned)o->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+			(size_t)PER_CONNECTION_BYTES, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+			MHD_OPTION_END);
 		if (h->daemon == NULL)
 			rc = err_set(e, RC_FATAL, "cannot listen on %s:%d", o->host, o->port);
 	}

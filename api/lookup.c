@@ -5,8 +5,8 @@
 
 enum looked { BLOCKED, CLEAN, UNKNOWN, NO_SENDER };
 
-static enum looked look(struct api *a, struct slice raw, int service, struct sender *s, enum service *which, struct lookup *out,
-			int64_t *age_s)
+static enum looked look(struct api *a, struct slice raw, int service, struct sender *s,
+	enum service *which, struct lookup *out, int64_t *age_s)
 {
 	const char *why;
 	int64_t now_us = a->s.clk->now_us(a->s.clk), mono_us = a->s.clk->mono_us(a->s.clk);
@@ -20,7 +20,8 @@ static enum looked look(struct api *a, struct slice raw, int service, struct sen
 	for (enum service v = SERVICE_SMS; v <= SERVICE_VOICE; v++) {
 		if (service >= 0 && service != (int)v)
 			continue;
-		enum rc rc = mirror_lookup(a->mirror, s, v, now_us / US_PER_S, mono_us, stale, out, age_s);
+		enum rc rc = mirror_lookup(
+			a->mirror, s, v, now_us / US_PER_S, mono_us, stale, out, age_s);
 		*which = v;
 		if (rc == RC_OK)
 			return BLOCKED;
@@ -30,9 +31,11 @@ static enum looked look(struct api *a, struct slice raw, int service, struct sen
 	return CLEAN;
 }
 
-static void entry_out(struct buf *b, const struct sender *s, enum service service, const struct lookup *l)
+static void entry_out(
+	struct buf *b, const struct sender *s, enum service service, const struct lookup *l)
 {
-	struct entry e = { s->scope, s->value, service, l->action, l->case_id, l->until_s, l->basis, l->release };
+	struct entry e = {s->scope, s->value, service, l->action, l->case_id, l->until_s, l->basis,
+		l->release};
 
 	entry_json(&e, b);
 	b->len--; /* reopen the object */
@@ -65,9 +68,12 @@ void handle_lookup(struct api *a, struct pg *pg, struct exchange *x)
 	} else if (found == CLEAN) {
 		http_answer(x, 204, NULL, SLICE(""));
 	} else if (found == UNKNOWN) {
-		http_problem(x, 503, "Service Unavailable", "there is no list, or it is older than lookup.stale_max_s: unknown, not clean");
+		http_problem(x, 503, "Service Unavailable",
+			"there is no list, or it is older than lookup.stale_max_s: unknown, not "
+			"clean");
 	} else {
-		http_problem(x, 400, "Bad Request", "'%.60s' is no sender of the number plan", variable);
+		http_problem(
+			x, 400, "Bad Request", "'%.60s' is no sender of the number plan", variable);
 	}
 }
 
@@ -77,7 +83,7 @@ void handle_lookup_many(struct api *a, struct pg *pg, struct exchange *x)
 	OWN(json_parser_free) struct json_parser *parser = json_parser_new();
 	BUF_OWN struct buf b;
 	struct json body;
-	struct err e = { 0 };
+	struct err e = {0};
 	enum service only;
 	int service = -1;
 
@@ -93,7 +99,8 @@ void handle_lookup_many(struct api *a, struct pg *pg, struct exchange *x)
 		return;
 	}
 	if (json_count(senders) > BOUND_LOOKUP_BATCH) {
-		http_problem(x, 413, "Content Too Large", "senders: at most %d at once", BOUND_LOOKUP_BATCH);
+		http_problem(x, 413, "Content Too Large", "senders: at most %d at once",
+			BOUND_LOOKUP_BATCH);
 		return;
 	}
 	if (v.kind != JSON_NONE) {
@@ -108,12 +115,14 @@ void handle_lookup_many(struct api *a, struct pg *pg, struct exchange *x)
 	struct json one;
 	bool first = true;
 	for (struct json_iter it = json_iter(senders); json_next(&it, &key, &one); first = false) {
-		static const char *const words[] = { "blocked", "clean", "unknown", "invalid" };
+		static const char *const words[] = {"blocked", "clean", "unknown", "invalid"};
 		enum service which = SERVICE_SMS;
 		int64_t age_s;
 		struct lookup l;
 		struct sender s;
-		enum looked found = one.kind == JSON_TEXT ? look(a, json_text(one), service, &s, &which, &l, &age_s) : NO_SENDER;
+		enum looked found = one.kind == JSON_TEXT
+			? look(a, json_text(one), service, &s, &which, &l, &age_s)
+			: NO_SENDER;
 		buf_add(&b, first ? SLICE("{\"sender\":") : SLICE(",{\"sender\":"));
 		buf_json(&b, json_text(one));
 		buf_fmt(&b, ",\"status\":\"%s\"", words[found]);
@@ -125,7 +134,8 @@ void handle_lookup_many(struct api *a, struct pg *pg, struct exchange *x)
 	}
 	buf_add(&b, SLICE("]}\n"));
 	if (b.failed)
-		http_problem(x, 413, "Content Too Large", "the answer would be too large; ask for fewer at once");
+		http_problem(x, 413, "Content Too Large",
+			"the answer would be too large; ask for fewer at once");
 	else
 		http_answer(x, 200, "application/json", buf_slice(&b));
 }

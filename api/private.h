@@ -49,7 +49,7 @@ struct request {
 	const struct route *route;
 	char variable[200]; /* the {…} segment */
 	struct token_who who;
-	bool known; /* who is filled */
+	bool known;                 /* who is filled */
 	int64_t after, deadline_us; /* of a long poll */
 	bool waited;
 };
@@ -65,8 +65,10 @@ void api_wait_for_release(struct api *a, struct exchange *x, int64_t after, int6
 struct tokens *tokens_new(void);
 void tokens_free(struct tokens *t);
 /* RC_OK: *out; RC_DENIED: known to be bad; RC_NONE: ask the database. */
-MUST_USE enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, struct token_who *out);
-void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, const struct token_who *who, bool good);
+MUST_USE enum rc tokens_get(
+	struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, struct token_who *out);
+void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us,
+	const struct token_who *who, bool good);
 
 /* ---- handlers ---- */
 void handle_lookup(struct api *a, struct pg *pg, struct exchange *x);
@@ -87,6 +89,7 @@ void handle_metrics(struct api *a, struct pg *pg, struct exchange *x);
 /* ---- helpers of handlers ---- */
 /* The service parameter: false and answered with 400 when it is wrong. *service -1: not given. */
 bool arg_service(struct exchange *x, int *service);
-bool arg_int(struct exchange *x, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out);
+bool arg_int(
+	struct exchange *x, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out);
 /* The failure of a read as an HTTP answer: 404, 410, 503 … */
 void answer_failure(struct exchange *x, enum rc rc, const struct err *e);

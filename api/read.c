@@ -1,19 +1,21 @@
 /* Reading for people: a sender, why it is blocked, one report, the counts of the day, and who is asking. */
 #include "api/private.h"
 
-typedef enum rc sender_reader(struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
+typedef enum rc sender_reader(
+	struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
 
 static void read_sender(struct api *a, struct pg *pg, struct exchange *x, sender_reader *read)
 {
 	const char *why, *variable = request_of(x)->variable;
 	int64_t now_us = a->s.clk->now_us(a->s.clk);
 	BUF_OWN struct buf b;
-	struct err e = { 0 };
+	struct err e = {0};
 	struct sender s;
 
 	buf_init(&b, 16u << 20);
 	if (sender_parse(a->s.plan, slice_str(variable), now_us, &s, &why) != SENDER_OK) {
-		http_problem(x, 400, "Bad Request", "'%.60s' is no sender of the number plan", variable);
+		http_problem(
+			x, 400, "Bad Request", "'%.60s' is no sender of the number plan", variable);
 		return;
 	}
 	enum rc rc = read(pg, &s, now_us, &b, &e);
@@ -36,7 +38,7 @@ void handle_why(struct api *a, struct pg *pg, struct exchange *x)
 void handle_report(struct api *a, struct pg *pg, struct exchange *x)
 {
 	BUF_OWN struct buf b;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	buf_init(&b, 1u << 20);
 	enum rc rc = report_json(pg, a->s.keys, slice_str(request_of(x)->variable), &b, &e);
@@ -49,7 +51,7 @@ void handle_report(struct api *a, struct pg *pg, struct exchange *x)
 void handle_stats(struct api *a, struct pg *pg, struct exchange *x)
 {
 	BUF_OWN struct buf b;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	buf_init(&b, 4u << 20);
 	enum rc rc = stats_json(pg, a->s.clk->now_us(a->s.clk), &b, &e);

@@ -37,13 +37,15 @@ static struct slot *slot_of(struct tokens *t, const uint8_t mac[SHA256_LEN])
 	return &t->slots[((size_t)mac[0] << 8 | mac[1]) % SLOTS];
 }
 
-enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, struct token_who *out)
+enum rc tokens_get(
+	struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, struct token_who *out)
 {
 	enum rc rc = RC_NONE;
 
 	pthread_mutex_lock(&t->lock);
 	const struct slot *s = slot_of(t, mac);
-	if (s->at_us != 0 && mono_us - s->at_us < GOOD_FOR_US && const_time_eq(s->mac, mac, SHA256_LEN)) {
+	if (s->at_us != 0 && mono_us - s->at_us < GOOD_FOR_US &&
+		const_time_eq(s->mac, mac, SHA256_LEN)) {
 		*out = s->who;
 		rc = s->good ? RC_OK : RC_DENIED;
 	}
@@ -51,7 +53,8 @@ enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono
 	return rc;
 }
 
-void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, const struct token_who *who, bool good)
+void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us,
+	const struct token_who *who, bool good)
 {
 	pthread_mutex_lock(&t->lock);
 	struct slot *s = slot_of(t, mac);

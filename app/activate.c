@@ -8,7 +8,7 @@
 int verb_activate(int argc, char **argv)
 {
 	const char *path = NULL, *user = getenv("USER");
-	struct err e = { 0 };
+	struct err e = {0};
 	char instance[96];
 
 	for (int o; (o = getopt(argc, argv, "c:")) != -1;) {
@@ -20,7 +20,8 @@ int verb_activate(int argc, char **argv)
 	if (app_conf(path, &c) != RC_OK)
 		return EXIT_USAGE;
 	snprintf(instance, sizeof(instance), "person:%.64s", user != NULL ? user : "unknown");
-	struct engine_settings s = { .conf = c, .clk = &clk_system, .instance = instance, .stop = &app_stop };
+	struct engine_settings s = {
+		.conf = c, .clk = &clk_system, .instance = instance, .stop = &app_stop};
 	enum rc rc = engine_activate(&s, true, &e);
 	if (rc != RC_OK)
 		fprintf(stderr, "%s\n", e.text);

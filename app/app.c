@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-const struct conf_table *const app_tables[] = { &ingest_conf, &cases_conf, &blocklist_conf, &engine_conf, &api_conf };
+const struct conf_table *const app_tables[] = {
+	&ingest_conf, &cases_conf, &blocklist_conf, &engine_conf, &api_conf};
 const size_t app_tables_count = ARRAY_LEN(app_tables);
 
 volatile int app_stop, app_hups;
@@ -13,11 +14,12 @@ volatile int app_stop, app_hups;
 enum rc app_conf(const char *path, struct conf **out)
 {
 	struct complaints c;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	complaints_init(&c);
-	enum rc rc = path != NULL ? conf_load(path, app_tables, app_tables_count, &c, out, &e) :
-				    err_set(&e, RC_INVALID, "a configuration file is needed: -c FILE");
+	enum rc rc = path != NULL
+		? conf_load(path, app_tables, app_tables_count, &c, out, &e)
+		: err_set(&e, RC_INVALID, "a configuration file is needed: -c FILE");
 	if (rc != RC_OK && c.count > 0)
 		fprintf(stderr, "%.*s", (int)c.text.len, c.text.ptr);
 	else if (rc != RC_OK)
@@ -26,9 +28,10 @@ enum rc app_conf(const char *path, struct conf **out)
 	return rc;
 }
 
-enum rc app_open(const struct conf *c, struct keys **keys, struct plan **plan, struct pg **pg, const char *name)
+enum rc app_open(const struct conf *c, struct keys **keys, struct plan **plan, struct pg **pg,
+	const char *name)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 	enum rc rc = RC_OK;
 
 	if (keys != NULL)
@@ -36,13 +39,14 @@ enum rc app_open(const struct conf *c, struct keys **keys, struct plan **plan, s
 	if (rc == RC_OK && plan != NULL) {
 		struct complaints complaints;
 		complaints_init(&complaints);
-		rc = plan_load(conf_text(c, "numbers.dir"), conf_text(c, "numbers.own_carrier"), &complaints, plan, &e);
+		rc = plan_load(conf_text(c, "numbers.dir"), conf_text(c, "numbers.own_carrier"),
+			&complaints, plan, &e);
 		if (complaints.count > 0)
 			fprintf(stderr, "%.*s", (int)complaints.text.len, complaints.text.ptr);
 		complaints_done(&complaints);
 	}
 	if (rc == RC_OK && pg != NULL) {
-		struct pg_options o = { .dsn = conf_text(c, "database.dsn"), .name = name };
+		struct pg_options o = {.dsn = conf_text(c, "database.dsn"), .name = name};
 		rc = pg_open(&o, pg, &e);
 	}
 	if (rc != RC_OK)
@@ -72,7 +76,7 @@ static void on_signal(int sig)
 
 void app_signals(void)
 {
-	struct sigaction a = { .sa_handler = on_signal };
+	struct sigaction a = {.sa_handler = on_signal};
 
 	sigaction(SIGTERM, &a, NULL);
 	sigaction(SIGINT, &a, NULL);

@@ -30,7 +30,8 @@ extern const size_t app_tables_count;
 /* Loads the configuration; every error goes to stderr with file and line. RC_INVALID: exit with EXIT_USAGE. */
 MUST_USE enum rc app_conf(const char *path, struct conf **out);
 /* What most verbs need beside the configuration; each is opened only when its pointer is not NULL. Complains on stderr. */
-MUST_USE enum rc app_open(const struct conf *c, struct keys **keys, struct plan **plan, struct pg **pg, const char *name);
+MUST_USE enum rc app_open(const struct conf *c, struct keys **keys, struct plan **plan,
+	struct pg **pg, const char *name);
 /* Complains "khien VERB: …" on stderr and answers EXIT_USAGE. */
 int app_usage(const char *verb, const char *fmt, ...) PRINTF(2, 3);
 /* Set by SIGTERM and SIGINT once app_signals was called; counts SIGHUPs. */

@@ -8,28 +8,32 @@
 static bool check_plan(const struct conf *c, struct complaints *all)
 {
 	OWN(plan_free) struct plan *plan = NULL;
-	struct err e = { 0 };
+	struct err e = {0};
 
-	return plan_load(conf_text(c, "numbers.dir"), conf_text(c, "numbers.own_carrier"), all, &plan, &e) == RC_OK;
+	return plan_load(conf_text(c, "numbers.dir"), conf_text(c, "numbers.own_carrier"), all,
+		       &plan, &e) == RC_OK;
 }
 
 static bool check_judging(const struct conf *c, struct complaints *all)
 {
 	OWN(policy_free) struct policy *policy = NULL;
 	OWN(pack_free) struct pack *pack = NULL;
-	struct err e = { 0 };
+	struct err e = {0};
 	bool ok = policy_load(conf_text(c, "policy.file"), all, &policy, &e) == RC_OK;
 
-	ok = pack_load(conf_text(c, "rules.dir"), conf_text(c, "rules.homoglyphs"), all, &pack, &e) == RC_OK && ok;
+	ok = pack_load(conf_text(c, "rules.dir"), conf_text(c, "rules.homoglyphs"), all, &pack,
+		     &e) == RC_OK &&
+		ok;
 	if (ok)
-		printf("policy %s, rules %s (%zu rules)\n", policy->version, pack_version(pack), pack_rules(pack));
+		printf("policy %s, rules %s (%zu rules)\n", policy->version, pack_version(pack),
+			pack_rules(pack));
 	return ok;
 }
 
 static bool check_keys(const struct conf *c)
 {
 	OWN(keys_free) struct keys *keys = NULL;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (keys_open(conf_text(c, "keys.dir"), &keys, &e) == RC_OK)
 		return true;
@@ -39,7 +43,8 @@ static bool check_keys(const struct conf *c)
 
 int verb_check(int argc, char **argv)
 {
-	static const struct option options[] = { { "reference", no_argument, NULL, 'R' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		{"reference", no_argument, NULL, 'R'}, {NULL, 0, NULL, 0}};
 	const char *path = NULL;
 
 	for (int o; (o = getopt_long(argc, argv, "c:", options, NULL)) != -1;) {

@@ -6,9 +6,10 @@
 
 int verb_keys(int argc, char **argv)
 {
-	static const struct option options[] = { { "dir", required_argument, NULL, 'd' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		{"dir", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
 	const char *dir = NULL;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		if (o != 'd')

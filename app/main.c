@@ -4,15 +4,22 @@
 #include <stdio.h>
 
 static const struct verb verbs[] = {
-	{ "run", "-c FILE [--role ingest,keeper,api]", "the engine; all roles by default", verb_run },
-	{ "check", "-c FILE [--reference]", "configuration, packs, policy, number plan: every error with file and line", verb_check },
-	{ "migrate", "-c FILE", "brings the schema up to date; twice, at once and interrupted are all safe", verb_migrate },
-	{ "activate", "-c FILE", "makes the configured mode, policy and rule packs the active ones", verb_activate },
-	{ "keys", "--dir DIR", "creates the installation's secrets", verb_keys },
-	{ "token", "create|list|revoke -c FILE …", "API tokens", verb_token },
-	{ "send", "-c FILE [FILE…]", "puts report files onto the topic", verb_send },
-	{ "classify", "[--rules DIR] [--explain]", "JSON lines in, one verdict line out each", verb_classify },
-	{ "broker", "--topics NAME:N,… --file F", "the embedded broker, for demonstrations only", verb_broker },
+	{"run", "-c FILE [--role ingest,keeper,api]", "the engine; all roles by default", verb_run},
+	{"check", "-c FILE [--reference]",
+		"configuration, packs, policy, number plan: every error with file and line",
+		verb_check},
+	{"migrate", "-c FILE",
+		"brings the schema up to date; twice, at once and interrupted are all safe",
+		verb_migrate},
+	{"activate", "-c FILE", "makes the configured mode, policy and rule packs the active ones",
+		verb_activate},
+	{"keys", "--dir DIR", "creates the installation's secrets", verb_keys},
+	{"token", "create|list|revoke -c FILE …", "API tokens", verb_token},
+	{"send", "-c FILE [FILE…]", "puts report files onto the topic", verb_send},
+	{"classify", "[--rules DIR] [--explain]", "JSON lines in, one verdict line out each",
+		verb_classify},
+	{"broker", "--topics NAME:N,… --file F", "the embedded broker, for demonstrations only",
+		verb_broker},
 };
 
 static void usage(FILE *to)
@@ -20,7 +27,9 @@ static void usage(FILE *to)
 	fprintf(to, "usage: khien VERB [options]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		fprintf(to, "  %-9s %-36s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
-	fprintf(to, "\nkhien VERB --help tells more. Exit: 0 done, 1 refused or failed, 2 wrong usage.\n");
+	fprintf(to,
+		"\nkhien VERB --help tells more. Exit: 0 done, 1 refused or failed, 2 wrong "
+		"usage.\n");
 }
 
 int main(int argc, char **argv)
@@ -42,7 +51,8 @@ int main(int argc, char **argv)
 			continue;
 		for (int a = 2; a < argc; a++)
 			if (strcmp(argv[a], "--help") == 0) {
-				printf("usage: khien %s %s\n%s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+				printf("usage: khien %s %s\n%s\n", verbs[i].name, verbs[i].args,
+					verbs[i].help);
 				return EXIT_DONE;
 			}
 		return verbs[i].run(argc - 1, argv + 1);

@@ -14,7 +14,7 @@ struct roles {
 
 static bool parse_roles(struct slice list, struct roles *out)
 {
-	*out = (struct roles){ 0 };
+	*out = (struct roles){0};
 	for (struct slice role; slice_cut(&list, ',', &role);) {
 		if (slice_eq(role, SLICE("ingest")))
 			out->ingest = true;
@@ -31,7 +31,7 @@ static bool parse_roles(struct slice list, struct roles *out)
 /* The database may come later than we do; a wrong schema may not. */
 static enum rc wait_for_schema(const struct conf *c, struct err *e)
 {
-	struct pg_options o = { .dsn = conf_text(c, "database.dsn"), .name = "khien-run" };
+	struct pg_options o = {.dsn = conf_text(c, "database.dsn"), .name = "khien-run"};
 	enum rc rc = RC_RETRY;
 
 	for (unsigned n = 0; !app_stop; n++) {
@@ -51,12 +51,13 @@ static enum rc wait_for_schema(const struct conf *c, struct err *e)
 static void serve_until_stopped(const struct engine_settings *s)
 {
 	for (int seen = app_hups; !app_stop; wait_ms(1000, &app_stop)) {
-		struct err e = { 0 };
+		struct err e = {0};
 		if (seen == app_hups)
 			continue;
 		seen = app_hups;
 		if (engine_activate(s, true, &e) != RC_OK)
-			log_error("app", "reload refused, the old policy and packs stay: %s", e.text);
+			log_error(
+				"app", "reload refused, the old policy and packs stay: %s", e.text);
 	}
 }
 
@@ -65,7 +66,7 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 	OWN(keys_free) struct keys *keys = NULL;
 	OWN(plan_free) struct plan *plan = NULL;
 	char host[64] = "host", instance[96];
-	struct worker *workers[MAX_WORKERS] = { 0 };
+	struct worker *workers[MAX_WORKERS] = {0};
 	struct keeper *keeper = NULL;
 	struct api *api = NULL;
 
@@ -76,8 +77,8 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 		return rc;
 	gethostname(host, sizeof(host) - 1);
 	snprintf(instance, sizeof(instance), "%s-%d", host, (int)getpid());
-	struct engine_settings s = { c, &clk_system, keys, plan, instance, &app_stop };
-	struct api_settings as = { c, &clk_system, keys, plan, engine_ready, &app_stop };
+	struct engine_settings s = {c, &clk_system, keys, plan, instance, &app_stop};
+	struct api_settings as = {c, &clk_system, keys, plan, engine_ready, &app_stop};
 	if (roles->ingest || roles->keeper)
 		rc = engine_activate(&s, false, e);
 	if (rc == RC_OK && roles->api)
@@ -103,16 +104,18 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 
 int verb_run(int argc, char **argv)
 {
-	static const struct option options[] = { { "role", required_argument, NULL, 'r' }, { NULL, 0, NULL, 0 } };
-	struct roles roles = { true, true, true };
+	static const struct option options[] = {
+		{"role", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
+	struct roles roles = {true, true, true};
 	const char *path = NULL;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	for (int o; (o = getopt_long(argc, argv, "c:", options, NULL)) != -1;) {
 		if (o == 'c')
 			path = optarg;
 		else if (o != 'r' || !parse_roles(slice_str(optarg), &roles))
-			return app_usage("run", o == 'r' ? "no such role: %s" : "unknown option %s", optarg != NULL ? optarg : "");
+			return app_usage("run", o == 'r' ? "no such role: %s" : "unknown option %s",
+				optarg != NULL ? optarg : "");
 	}
 	OWN(conf_free) struct conf *c = NULL;
 	if (app_conf(path, &c) != RC_OK)

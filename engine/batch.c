@@ -12,9 +12,11 @@ static struct slice terms_json(const struct verdict *v, struct arena *a)
 	buf_init(&b, 8192);
 	buf_byte(&b, '[');
 	for (size_t i = 0; i < v->terms; i++) {
-		buf_fmt(&b, "%s{\"name\":\"%s\",\"weight\":%.3f", i > 0 ? "," : "", v->term[i].name, v->term[i].weight);
+		buf_fmt(&b, "%s{\"name\":\"%s\",\"weight\":%.3f", i > 0 ? "," : "", v->term[i].name,
+			v->term[i].weight);
 		if (v->term[i].match.len > 0)
-			buf_fmt(&b, ",\"at\":%u,\"len\":%zu", v->term[i].raw_at, v->term[i].match.len);
+			buf_fmt(&b, ",\"at\":%u,\"len\":%zu", v->term[i].raw_at,
+				v->term[i].match.len);
 		buf_byte(&b, '}');
 	}
 	if (v->undecided)
@@ -24,7 +26,8 @@ static struct slice terms_json(const struct verdict *v, struct arena *a)
 }
 
 /* Section 3: what the report is about. In a call report the text is the accuser's description; it decides nothing here. */
-static enum report_class class_of(const struct report *r, const struct verdict *v, const struct policy *p)
+static enum report_class class_of(
+	const struct report *r, const struct verdict *v, const struct policy *p)
 {
 	if (r->kind == KIND_LD || policy_scam_category(p, r->category))
 		return CLASS_SCAM;
@@ -33,9 +36,10 @@ static enum report_class class_of(const struct report *r, const struct verdict *
 	return CLASS_NUISANCE;
 }
 
-static void file_verdict(struct filing *f, const struct report *r, struct scan *s, const struct judge *j, struct arena *a)
+static void file_verdict(struct filing *f, const struct report *r, struct scan *s,
+	const struct judge *j, struct arena *a)
 {
-	struct verdict v = { .label = LABEL_NONE };
+	struct verdict v = {.label = LABEL_NONE};
 
 	if (r->content.len > 0)
 		classify(s, r->content, &v);
@@ -46,10 +50,10 @@ static void file_verdict(struct filing *f, const struct report *r, struct scan *
 	f->terms = terms_json(&v, a);
 }
 
-enum rc filings_add(struct filings *fs, struct decoder *d, struct scan *s, const struct judge *j, const struct plan *plan,
-		    const struct kafka_record *rec, int32_t part, struct arena *a)
+enum rc filings_add(struct filings *fs, struct decoder *d, struct scan *s, const struct judge *j,
+	const struct plan *plan, const struct kafka_record *rec, int32_t part, struct arena *a)
 {
-	struct report r = { 0 };
+	struct report r = {0};
 	enum rc rc = decode(d, rec, a, &r);
 
 	if (rc != RC_OK)
@@ -88,7 +92,8 @@ enum rc filings_add(struct filings *fs, struct decoder *d, struct scan *s, const
 	memcpy(f.reporter_mac, r.reporter_mac, MAC_LEN);
 	f.detail = arena_copy(a, slice_str(r.detail)).ptr;
 	f.reporter = arena_copy(a, slice_str(r.reporter.value));
-	f.hint = r.sender_hint.scope != SCOPE_NONE ? arena_copy(a, slice_str(r.sender_hint.value)) : SLICE("");
+	f.hint = r.sender_hint.scope != SCOPE_NONE ? arena_copy(a, slice_str(r.sender_hint.value))
+						   : SLICE("");
 	if (r.disposition == DISP_ACCEPTED || r.disposition == DISP_REJECTED) {
 		if (r.sender.scope != SCOPE_NONE) {
 			const char *carrier = NULL;
@@ -111,13 +116,15 @@ static struct slice score_json(const struct score *s, struct arena *a)
 	buf_init(&b, 2048);
 	buf_byte(&b, '[');
 	for (size_t i = 0; i < s->terms; i++)
-		buf_fmt(&b, "%s{\"name\":\"%s\",\"weight\":%.4f}", i > 0 ? "," : "", s->term[i].name, s->term[i].weight);
+		buf_fmt(&b, "%s{\"name\":\"%s\",\"weight\":%.4f}", i > 0 ? "," : "",
+			s->term[i].name, s->term[i].weight);
 	buf_byte(&b, ']');
 	return arena_copy(a, buf_slice(&b));
 }
 
 /* Section 5's table: what becomes of an episode. Only the newest one can still be acted on. */
-static void decide(const struct touched *t, const struct control *control, int64_t now_us, bool newest, struct decided *d)
+static void decide(const struct touched *t, const struct control *control, int64_t now_us,
+	bool newest, struct decided *d)
 {
 	d->reason = "";
 	if (strcmp(control->mode, "shadow") == 0) {
@@ -138,15 +145,16 @@ static void decide(const struct touched *t, const struct control *control, int64
 	}
 }
 
-static enum rc judge_class(const struct judge *j, const struct control *control, int64_t now_us, struct touched *t,
-			   enum report_class c, struct arena *a)
+static enum rc judge_class(const struct judge *j, const struct control *control, int64_t now_us,
+	struct touched *t, enum report_class c, struct arena *a)
 {
 	const struct policy *p = j->policy;
 	struct walk *w = arena_alloc(a, sizeof(*w));
 
 	if (w == NULL)
 		return RC_LIMIT;
-	enum rc rc = ladder_walk(&p->ladder[c], c, p->window_s, p->contact_yes, t->votes, t->n_votes, t->floor, a, w);
+	enum rc rc = ladder_walk(&p->ladder[c], c, p->window_s, p->contact_yes, t->votes,
+		t->n_votes, t->floor, a, w);
 	if (rc != RC_OK)
 		return rc;
 	t->cls[c].peak = w->peak;
@@ -162,7 +170,9 @@ static enum rc judge_class(const struct judge *j, const struct control *control,
 		const char *bar = p->action[t->attribution];
 		t->cls[c].episodes[i] = (struct decided){
 			.rung = ep->rung,
-			.action = ep->rung == RUNG_THROTTLE && strcmp(bar, "person") != 0 ? "throttle" : bar,
+			.action = ep->rung == RUNG_THROTTLE && strcmp(bar, "person") != 0
+				? "throttle"
+				: bar,
 			.decided_at = ep->decided_at,
 			.until = ep->until,
 			.basis = ep->by->basis != NULL ? ep->by->basis : "",
@@ -174,7 +184,8 @@ static enum rc judge_class(const struct judge *j, const struct control *control,
 	return RC_OK;
 }
 
-enum rc judge_touched(const struct judge *j, const struct control *control, int64_t now_us, struct touched *t, size_t n, struct arena *a)
+enum rc judge_touched(const struct judge *j, const struct control *control, int64_t now_us,
+	struct touched *t, size_t n, struct arena *a)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct score s;

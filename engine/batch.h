@@ -11,9 +11,10 @@ struct filings {
 };
 
 /* Decodes and judges one record into the next filing. part is its index in the ledger batch. RC_LIMIT: the arena is full, nothing was added. */
-MUST_USE enum rc filings_add(struct filings *f, struct decoder *d, struct scan *s, const struct judge *j, const struct plan *plan,
-			     const struct kafka_record *r, int32_t part, struct arena *a);
+MUST_USE enum rc filings_add(struct filings *f, struct decoder *d, struct scan *s,
+	const struct judge *j, const struct plan *plan, const struct kafka_record *r, int32_t part,
+	struct arena *a);
 
 /* Score and ladder of every touched sender, into its outputs. RC_LIMIT when the arena is full. */
-MUST_USE enum rc judge_touched(const struct judge *j, const struct control *control, int64_t now_us, struct touched *t, size_t n,
-			       struct arena *a);
+MUST_USE enum rc judge_touched(const struct judge *j, const struct control *control, int64_t now_us,
+	struct touched *t, size_t n, struct arena *a);

@@ -19,7 +19,8 @@ struct engine_settings {
 struct judge;
 
 struct worker;
-MUST_USE enum rc worker_start(const struct engine_settings *s, int index, struct worker **out, struct err *e);
+MUST_USE enum rc worker_start(
+	const struct engine_settings *s, int index, struct worker **out, struct err *e);
 void worker_join(struct worker *w); /* after *stop */
 
 struct keeper;
@@ -33,4 +34,5 @@ MUST_USE enum rc engine_activate(const struct engine_settings *s, bool force, st
 /* Health of the loops, for /readyz: true when every part is able to work; `why` lists what is not. */
 bool engine_ready(struct buf *why);
 
-extern const struct conf_table engine_conf; /* mode, workers, batch.records, batch.linger_ms, policy.file, rules.dir … */
+extern const struct conf_table
+	engine_conf; /* mode, workers, batch.records, batch.linger_ms, policy.file, rules.dir … */

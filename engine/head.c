@@ -7,7 +7,7 @@ void head_init(struct head *h)
 {
 	pthread_condattr_t attr;
 
-	*h = (struct head){ 0 };
+	*h = (struct head){0};
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

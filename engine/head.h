@@ -15,6 +15,7 @@ struct head {
 };
 
 void head_init(struct head *h);
-void head_tell(struct head *h, const struct list_mark *mark, bool leads); /* mark may be NULL: unchanged */
+void head_tell(
+	struct head *h, const struct list_mark *mark, bool leads); /* mark may be NULL: unchanged */
 /* Waits until something was told after `turn`, or wait_ms. Answers the newest turn. */
 uint64_t head_wait(struct head *h, uint64_t turn, int64_t wait_ms, bool *leads);

@@ -67,7 +67,8 @@ bool engine_ready(struct buf *why)
 		if (slots[i].state == OK || slots[i].state == GONE)
 			continue;
 		ready = false;
-		buf_fmt(why, "%s: %s\n", slots[i].name, slots[i].state == STARTING ? "starting" : slots[i].cause);
+		buf_fmt(why, "%s: %s\n", slots[i].name,
+			slots[i].state == STARTING ? "starting" : slots[i].cause);
 	}
 	pthread_mutex_unlock(&lock);
 	return ready;

@@ -37,10 +37,11 @@ void judge_drop(struct judge *j)
 bool judge_is(const struct judge *j, const struct control *control)
 {
 	return j != NULL && memcmp(j->policy_hash, control->policy, SHA256_LEN) == 0 &&
-	       memcmp(j->rules_hash, control->rules, SHA256_LEN) == 0;
+		memcmp(j->rules_hash, control->rules, SHA256_LEN) == 0;
 }
 
-enum rc judge_from_files(const char *policy_file, const char *rules_dir, const char *homoglyphs, struct judge **out, struct err *e)
+enum rc judge_from_files(const char *policy_file, const char *rules_dir, const char *homoglyphs,
+	struct judge **out, struct err *e)
 {
 	struct judge *j = calloc(1, sizeof(*j));
 	struct complaints c;
@@ -94,12 +95,14 @@ static enum rc only_file(const char *dir, const char *ending, char out[512], str
 }
 
 /* Brings both artifacts into a private folder, loads them, removes the folder. */
-static enum rc load_from_ledger(struct pg *c, const struct control *control, struct judge **out, struct err *e)
+static enum rc load_from_ledger(
+	struct pg *c, const struct control *control, struct judge **out, struct err *e)
 {
 	const char *tmp = getenv("TMPDIR");
 	char dir[200], rules[256], policy_dir[256], policy[512], homoglyphs[512];
 
-	snprintf(dir, sizeof(dir), "%s/khien-judge-XXXXXX", tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
+	snprintf(dir, sizeof(dir), "%s/khien-judge-XXXXXX",
+		tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
 	if (mkdtemp(dir) == NULL)
 		return err_set(e, RC_RETRY, "cannot make a folder %s", dir);
 	snprintf(rules, sizeof(rules), "%s/rules", dir);
@@ -137,8 +140,9 @@ enum rc judge_get(struct pg *c, const struct control *control, struct judge **ou
 			shared = fresh;
 			if (old != NULL && --old->users == 0)
 				judge_free(old);
-			log_info("engine", "judge rules=%s policy=%s generation=%lld", pack_version(fresh->pack),
-				 fresh->policy->version, (long long)control->generation);
+			log_info("engine", "judge rules=%s policy=%s generation=%lld",
+				pack_version(fresh->pack), fresh->policy->version,
+				(long long)control->generation);
 		}
 	}
 	if (rc == RC_OK) {
@@ -150,8 +154,8 @@ enum rc judge_get(struct pg *c, const struct control *control, struct judge **ou
 }
 
 /* The pack files in byte order, then the homoglyph table (the only *.tsv). */
-static enum rc store_rules(struct pg *c, const struct conf *conf, const char *version, int64_t now_us, uint8_t hash[SHA256_LEN],
-			   struct err *e)
+static enum rc store_rules(struct pg *c, const struct conf *conf, const char *version,
+	int64_t now_us, uint8_t hash[SHA256_LEN], struct err *e)
 {
 	const char *paths[MAX_PACK_FILES + 1];
 	char pattern[512];
@@ -172,14 +176,15 @@ static enum rc store_rules(struct pg *c, const struct conf *conf, const char *ve
 enum rc engine_activate(const struct engine_settings *s, bool force, struct err *e)
 {
 	const char *policy_file = conf_text(s->conf, "policy.file");
-	struct pg_options o = { .dsn = conf_text(s->conf, "database.dsn"), .name = "khien-activate" };
+	struct pg_options o = {.dsn = conf_text(s->conf, "database.dsn"), .name = "khien-activate"};
 	OWN(judge_drop) struct judge *j = NULL;
 	OWN(pg_close) struct pg *c = NULL;
 	uint8_t policy[SHA256_LEN], rules[SHA256_LEN];
 	int64_t now_us = s->clk->now_us(s->clk);
 	struct control active;
 
-	enum rc rc = judge_from_files(policy_file, conf_text(s->conf, "rules.dir"), conf_text(s->conf, "rules.homoglyphs"), &j, e);
+	enum rc rc = judge_from_files(policy_file, conf_text(s->conf, "rules.dir"),
+		conf_text(s->conf, "rules.homoglyphs"), &j, e);
 	if (rc == RC_OK)
 		rc = pg_open(&o, &c, e);
 	if (rc != RC_OK)
@@ -194,17 +199,20 @@ enum rc engine_activate(const struct engine_settings *s, bool force, struct err 
 	if (rc != RC_OK)
 		return rc;
 	const char *mode = conf_text(s->conf, "mode");
-	bool same = !nothing_yet && memcmp(active.policy, policy, SHA256_LEN) == 0 && memcmp(active.rules, rules, SHA256_LEN) == 0 &&
-		    strcmp(active.mode, mode) == 0;
+	bool same = !nothing_yet && memcmp(active.policy, policy, SHA256_LEN) == 0 &&
+		memcmp(active.rules, rules, SHA256_LEN) == 0 && strcmp(active.mode, mode) == 0;
 	if (same)
 		return RC_OK;
 	if (!nothing_yet && !force) {
-		log_warn("engine", "the configured policy, packs or mode differ from the active ones; `khien activate -c FILE` or SIGHUP "
-				   "makes them active");
+		log_warn("engine",
+			"the configured policy, packs or mode differ from the active ones; `khien "
+			"activate -c FILE` or SIGHUP "
+			"makes them active");
 		return RC_OK;
 	}
 	rc = control_activate(c, mode, policy, rules, now_us, s->instance, e);
 	if (rc == RC_OK)
-		log_info("engine", "activated mode=%s rules=%s policy=%s", mode, pack_version(j->pack), j->policy->version);
+		log_info("engine", "activated mode=%s rules=%s policy=%s", mode,
+			pack_version(j->pack), j->policy->version);
 	return rc;
 }

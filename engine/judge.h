@@ -13,10 +13,11 @@ struct judge {
 };
 
 /* The judge that `control` names: the shared one, or loaded from the ledger. The caller gives it back with judge_drop. */
-MUST_USE enum rc judge_get(struct pg *c, const struct control *control, struct judge **out, struct err *e);
+MUST_USE enum rc judge_get(
+	struct pg *c, const struct control *control, struct judge **out, struct err *e);
 void judge_drop(struct judge *j);
 OWNER(judge_drop, struct judge);
 bool judge_is(const struct judge *j, const struct control *control);
 /* Loads policy and packs from files, to see that they hold and what they are called. The caller owns *out (judge_drop). */
-MUST_USE enum rc judge_from_files(const char *policy_file, const char *rules_dir, const char *homoglyphs, struct judge **out,
-				  struct err *e);
+MUST_USE enum rc judge_from_files(const char *policy_file, const char *rules_dir,
+	const char *homoglyphs, struct judge **out, struct err *e);

@@ -49,21 +49,25 @@ static void connection_lost(struct keeper *k, const char *cause)
 /* The head of the audit chain goes to a file after each link, so that a second party can keep it. */
 static void write_audit_head(struct keeper *k)
 {
-	static const char sql[] = "SELECT seq, encode(hash, 'hex') FROM audit_chain ORDER BY seq DESC LIMIT 1";
+	static const char sql[] =
+		"SELECT seq, encode(hash, 'hex') FROM audit_chain ORDER BY seq DESC LIMIT 1";
 	OWN(pg_free) struct pg_result *r = NULL;
 	struct err e;
 	char line[160], at[TIME_TEXT];
 
-	if (pg_run(k->pg, sql, NULL, 0, &r, &e) != RC_OK || pg_rows(r) == 0 || pg_int(r, 0, 0) == k->audit_seq)
+	if (pg_run(k->pg, sql, NULL, 0, &r, &e) != RC_OK || pg_rows(r) == 0 ||
+		pg_int(r, 0, 0) == k->audit_seq)
 		return;
-	int fd = open(conf_text(k->s.conf, "audit.heads_file"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	int fd = open(conf_text(k->s.conf, "audit.heads_file"),
+		O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (fd < 0) {
-		log_warn("audit", "the head file cannot be written: %s", conf_text(k->s.conf, "audit.heads_file"));
+		log_warn("audit", "the head file cannot be written: %s",
+			conf_text(k->s.conf, "audit.heads_file"));
 		return;
 	}
 	time_format(k->s.clk->now_us(k->s.clk), at);
-	int n = snprintf(line, sizeof(line), "%s %lld %.*s\n", at, (long long)pg_int(r, 0, 0), (int)pg_text(r, 0, 1).len,
-			 pg_text(r, 0, 1).ptr);
+	int n = snprintf(line, sizeof(line), "%s %lld %.*s\n", at, (long long)pg_int(r, 0, 0),
+		(int)pg_text(r, 0, 1).len, pg_text(r, 0, 1).ptr);
 	if (write(fd, line, (size_t)n) == n)
 		k->audit_seq = pg_int(r, 0, 0);
 	close(fd);
@@ -83,14 +87,15 @@ static enum rc chores(struct keeper *k, struct err *e)
 		return err_set(e, RC_RETRY, "out of memory");
 	enum rc rc = list_ensure(k->pg, now_us, e);
 	if (rc == RC_OK) {
-		struct pg_param p[] = { pg_p_time(now_us, a) };
+		struct pg_param p[] = {pg_p_time(now_us, a)};
 		rc = pg_run(k->pg, partitions_sql, p, 1, NULL, e);
 	}
 	if (rc == RC_OK && protected_file[0] != '\0') {
 		complaints_init(&c);
 		rc = protected_load(k->pg, protected_file, now_us, &c, &changed, e);
 		if (rc == RC_INVALID) { /* the list in the ledger stays as it was; releases go on */
-			log_error("blocklist", "protected list refused, the old one stays: %.*s", (int)c.text.len, c.text.ptr);
+			log_error("blocklist", "protected list refused, the old one stays: %.*s",
+				(int)c.text.len, c.text.ptr);
 			rc = RC_OK;
 		}
 		complaints_done(&c);
@@ -124,7 +129,7 @@ static enum rc follow_control(struct keeper *k, struct control *control, struct 
 static enum rc lead(struct keeper *k, struct err *e)
 {
 	int64_t mono_us = k->s.clk->mono_us(k->s.clk);
-	struct release_out out = { 0 };
+	struct release_out out = {0};
 	struct control control;
 	enum rc rc = RC_OK;
 
@@ -140,17 +145,20 @@ static enum rc lead(struct keeper *k, struct err *e)
 		log_info("engine", "keeper leads epoch=%lld", (long long)k->lease.epoch);
 	k->was_leading = true;
 	const struct policy *p = k->judge->policy;
-	struct caps caps = { p->cap_hour, p->cap_day, p->growth_min, p->growth_share };
+	struct caps caps = {p->cap_hour, p->cap_day, p->growth_min, p->growth_share};
 	do {
-		rc = release_make(k->pg, k->lease.epoch, k->s.clk->now_us(k->s.clk), &caps, control.kill_switch, &out, e);
+		rc = release_make(k->pg, k->lease.epoch, k->s.clk->now_us(k->s.clk), &caps,
+			control.kill_switch, &out, e);
 		if (rc != RC_OK)
 			return rc;
 		if (!out.made)
 			break;
 		metric_add(metric_at(releases, NULL, NULL, NULL), 1);
 		metric_set(metric_at(entries, NULL, NULL, NULL), (double)out.mark.count);
-		log_info("blocklist", "release=%lld added=%d removed=%d held=%d waiting=%d count=%lld", (long long)out.mark.release,
-			 out.added, out.removed, out.held, out.overflow, (long long)out.mark.count);
+		log_info("blocklist",
+			"release=%lld added=%d removed=%d held=%d waiting=%d count=%lld",
+			(long long)out.mark.release, out.added, out.removed, out.held, out.overflow,
+			(long long)out.mark.count);
 		head_tell(&k->head, &out.mark, true);
 		write_audit_head(k);
 	} while (out.overflow > 0 && !*k->s.stop);
@@ -167,8 +175,8 @@ static void step_down(struct keeper *k)
 
 static void tick(struct keeper *k)
 {
-	struct pg_options o = { .dsn = conf_text(k->s.conf, "database.dsn"), .name = "khien-keeper" };
-	struct err e = { 0 };
+	struct pg_options o = {.dsn = conf_text(k->s.conf, "database.dsn"), .name = "khien-keeper"};
+	struct err e = {0};
 	enum rc rc = RC_OK;
 
 	if (k->pg == NULL)
@@ -191,7 +199,8 @@ static void tick(struct keeper *k)
 		k->lease.leads = false;
 		k->lease.seen_since_us = 0;
 		step_down(k);
-	} else if (rc == RC_CONFLICT) { /* a deadlock or serialization failure: again at the next tick */
+	} else if (rc ==
+		RC_CONFLICT) { /* a deadlock or serialization failure: again at the next tick */
 		log_debug("blocklist", "release again: %s", e.text);
 	} else {
 		connection_lost(k, e.text);
@@ -220,16 +229,22 @@ enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struc
 
 	if (k == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	releases = metric_family(METRIC_COUNTER, "khien_releases_total", "", "Releases of the blocklist made by this process.");
-	entries = metric_family(METRIC_GAUGE, "khien_blocklist_entries", "", "Entries of the newest release.");
-	leading = metric_family(METRIC_GAUGE, "khien_keeper_leads", "", "1 while this process is the one keeper.");
+	releases = metric_family(METRIC_COUNTER, "khien_releases_total", "",
+		"Releases of the blocklist made by this process.");
+	entries = metric_family(
+		METRIC_GAUGE, "khien_blocklist_entries", "", "Entries of the newest release.");
+	leading = metric_family(
+		METRIC_GAUGE, "khien_keeper_leads", "", "1 while this process is the one keeper.");
 	k->s = *s;
-	k->lease = (struct lease){ .owner = s->instance, .lease_us = conf_int(s->conf, "keeper.lease_s") * US_PER_S };
+	k->lease = (struct lease){
+		.owner = s->instance, .lease_us = conf_int(s->conf, "keeper.lease_s") * US_PER_S};
 	k->health = health_slot("keeper", 0);
 	head_init(&k->head);
 	enum rc rc = relay_start(s, &k->head, &k->relay, e);
-	for (size_t i = 0; i < conf_count(s->conf, "redis.urls") && i < MAX_COPIES && rc == RC_OK; i++) {
-		rc = projector_start(s, &projection_redis, conf_at(s->conf, "redis.urls", i), (int)i, &k->head, &k->copies[i], e);
+	for (size_t i = 0; i < conf_count(s->conf, "redis.urls") && i < MAX_COPIES && rc == RC_OK;
+		i++) {
+		rc = projector_start(s, &projection_redis, conf_at(s->conf, "redis.urls", i),
+			(int)i, &k->head, &k->copies[i], e);
 		k->n_copies += rc == RC_OK;
 	}
 	if (rc == RC_OK && pthread_create(&k->thread, NULL, run, k) != 0)

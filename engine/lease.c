@@ -3,7 +3,8 @@
 
 static const char watch_sql[] = "SELECT epoch, beat, owner = '' FROM keeper";
 static const char beat_sql[] = "UPDATE keeper SET beat = beat + 1 WHERE epoch = $1";
-static const char take_sql[] = "UPDATE keeper SET epoch = epoch + 1, beat = beat + 1, owner = $2 WHERE epoch = $1 RETURNING epoch";
+static const char take_sql[] = "UPDATE keeper SET epoch = epoch + 1, beat = beat + 1, owner = $2 "
+			       "WHERE epoch = $1 RETURNING epoch";
 static const char give_sql[] = "UPDATE keeper SET owner = '' WHERE epoch = $1";
 
 static enum rc beat(struct lease *l, struct pg *c, int64_t mono_us, struct err *e)
@@ -13,7 +14,7 @@ static enum rc beat(struct lease *l, struct pg *c, int64_t mono_us, struct err *
 
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	struct pg_param p[] = { pg_p_int(l->epoch, a) };
+	struct pg_param p[] = {pg_p_int(l->epoch, a)};
 	enum rc rc = pg_run(c, beat_sql, p, 1, &r, e);
 	if (rc != RC_OK)
 		return rc;
@@ -32,7 +33,7 @@ static enum rc take(struct lease *l, struct pg *c, int64_t mono_us, struct err *
 
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	struct pg_param p[] = { pg_p_int(l->seen_epoch, a), pg_p_str(l->owner) };
+	struct pg_param p[] = {pg_p_int(l->seen_epoch, a), pg_p_str(l->owner)};
 	enum rc rc = pg_run(c, take_sql, p, 2, &r, e);
 	if (rc != RC_OK || pg_rows(r) != 1)
 		return rc; /* somebody was quicker: watch on */
@@ -72,7 +73,7 @@ void lease_give_back(struct lease *l, struct pg *c)
 
 	if (!l->leads || a == NULL || c == NULL)
 		return;
-	struct pg_param p[] = { pg_p_int(l->epoch, a) };
+	struct pg_param p[] = {pg_p_int(l->epoch, a)};
 	if (pg_run(c, give_sql, p, 1, NULL, &e) != RC_OK)
 		log_debug("engine", "lease: %s", e.text);
 	l->leads = false;

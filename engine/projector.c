@@ -33,7 +33,8 @@ static enum rc ledger_head(struct projector *p, struct list_mark *out, struct er
 		return rc;
 	if (pg_rows(r) == 0)
 		return RC_NONE;
-	snprintf(out->list, sizeof(out->list), "%.*s", (int)pg_text(r, 0, 0).len, pg_text(r, 0, 0).ptr);
+	snprintf(out->list, sizeof(out->list), "%.*s", (int)pg_text(r, 0, 0).len,
+		pg_text(r, 0, 0).ptr);
 	out->release = pg_int(r, 0, 1);
 	out->count = pg_int(r, 0, 2);
 	return digest_parse(pg_text(r, 0, 3), &out->digest);
@@ -41,7 +42,7 @@ static enum rc ledger_head(struct projector *p, struct list_mark *out, struct er
 
 static enum rc open_both(struct projector *p, struct err *e)
 {
-	struct pg_options o = { .dsn = conf_text(p->s.conf, "database.dsn"), .name = p->name };
+	struct pg_options o = {.dsn = conf_text(p->s.conf, "database.dsn"), .name = p->name};
 	enum rc rc = RC_OK;
 
 	if (p->pg != NULL && pg_broken(p->pg))
@@ -49,14 +50,15 @@ static enum rc open_both(struct projector *p, struct err *e)
 	if (p->pg == NULL)
 		rc = pg_open(&o, &p->pg, e);
 	if (rc == RC_OK && p->copy == NULL)
-		rc = p->ops->open(p->url, (int)conf_int(p->s.conf, "redis.timeout_ms"), &p->copy, e);
+		rc = p->ops->open(
+			p->url, (int)conf_int(p->s.conf, "redis.timeout_ms"), &p->copy, e);
 	return rc;
 }
 
 /* One look: RC_OK when the copy holds what the ledger's head says. */
 static enum rc follow(struct projector *p, struct err *e)
 {
-	struct list_mark want = { 0 }, has = { 0 };
+	struct list_mark want = {0}, has = {0};
 	int64_t now = p->s.clk->mono_us(p->s.clk);
 	enum rc rc = open_both(p, e);
 
@@ -67,15 +69,17 @@ static enum rc follow(struct projector *p, struct err *e)
 	rc = p->ops->at(p->copy, &has, e);
 	if (rc == RC_OK && strcmp(has.list, want.list) == 0 && has.release < want.release)
 		rc = p->ops->apply(p->copy, p->pg, &has, &want, e);
-	else if (rc == RC_OK && (strcmp(has.list, want.list) != 0 || has.release > want.release ||
-				 memcmp(&has.digest, &want.digest, sizeof(has.digest)) != 0))
+	else if (rc == RC_OK &&
+		(strcmp(has.list, want.list) != 0 || has.release > want.release ||
+			memcmp(&has.digest, &want.digest, sizeof(has.digest)) != 0))
 		rc = RC_CONFLICT;
 	if (rc == RC_OK && now - p->swept_us >= conf_int(p->s.conf, "redis.sweep") * US_PER_S) {
 		p->swept_us = now;
 		rc = p->ops->sweep(p->copy, p->pg, e);
 	}
 	if (rc == RC_NONE || rc == RC_CONFLICT) {
-		log_info("engine", "copy=%s rebuild release=%lld count=%lld", p->name, (long long)want.release, (long long)want.count);
+		log_info("engine", "copy=%s rebuild release=%lld count=%lld", p->name,
+			(long long)want.release, (long long)want.count);
 		rc = p->ops->rebuild(p->copy, p->pg, e);
 	}
 	return rc;
@@ -88,7 +92,7 @@ static void *run(void *arg)
 	bool leads = false;
 
 	while (!*p->s.stop) {
-		struct err e = { 0 };
+		struct err e = {0};
 		turn = head_wait(p->head, turn, 250, &leads);
 		if (!leads) {
 			health_ok(p->health);
@@ -109,8 +113,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-enum rc projector_start(const struct engine_settings *s, const struct projection_ops *ops, const char *url, int index,
-			struct head *head, struct projector **out, struct err *e)
+enum rc projector_start(const struct engine_settings *s, const struct projection_ops *ops,
+	const char *url, int index, struct head *head, struct projector **out, struct err *e)
 {
 	struct projector *p = calloc(1, sizeof(*p));
 

@@ -6,6 +6,6 @@
 #include "engine/head.h"
 
 struct projector;
-MUST_USE enum rc projector_start(const struct engine_settings *s, const struct projection_ops *ops, const char *url, int index,
-				 struct head *head, struct projector **out, struct err *e);
+MUST_USE enum rc projector_start(const struct engine_settings *s, const struct projection_ops *ops,
+	const char *url, int index, struct head *head, struct projector **out, struct err *e);
 void projector_join(struct projector *p);

@@ -24,8 +24,9 @@ static const char delete_sql[] = "DELETE FROM outbox WHERE id = ANY($1)";
 
 static enum rc open_both(struct relay *r, struct err *e)
 {
-	struct pg_options o = { .dsn = conf_text(r->s.conf, "database.dsn"), .name = "khien-relay" };
-	struct kafka_settings k = { .brokers = conf_text(r->s.conf, "kafka.brokers"), .client_id = "khien-relay" };
+	struct pg_options o = {.dsn = conf_text(r->s.conf, "database.dsn"), .name = "khien-relay"};
+	struct kafka_settings k = {
+		.brokers = conf_text(r->s.conf, "kafka.brokers"), .client_id = "khien-relay"};
 	enum rc rc = RC_OK;
 
 	if (r->pg != NULL && pg_broken(r->pg))
@@ -84,7 +85,7 @@ static void *run(void *arg)
 	bool leads = false;
 
 	while (!*r->s.stop) {
-		struct err e = { 0 };
+		struct err e = {0};
 		turn = head_wait(r->head, turn, 200, &leads);
 		if (!leads) {
 			health_ok(r->health);
@@ -108,7 +109,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-enum rc relay_start(const struct engine_settings *s, struct head *head, struct relay **out, struct err *e)
+enum rc relay_start(
+	const struct engine_settings *s, struct head *head, struct relay **out, struct err *e)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 

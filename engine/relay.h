@@ -6,5 +6,6 @@
 #include "engine/head.h"
 
 struct relay;
-MUST_USE enum rc relay_start(const struct engine_settings *s, struct head *head, struct relay **out, struct err *e);
+MUST_USE enum rc relay_start(
+	const struct engine_settings *s, struct head *head, struct relay **out, struct err *e);
 void relay_join(struct relay *r);

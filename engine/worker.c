@@ -17,7 +17,7 @@
 /* A partition that the group gave to us. */
 struct owned {
 	struct part part;
-	bool live;	  /* acquired in the ledger and being fetched */
+	bool live;        /* acquired in the ledger and being fetched */
 	int64_t retry_us; /* monotonic: when to try to acquire it (again) */
 	unsigned failures;
 };
@@ -53,7 +53,9 @@ static void count_records(const struct ledger_batch *b)
 		const struct part *p = b->parts[b->filings[i].part].part;
 		char number[12];
 		snprintf(number, sizeof(number), "%d", p->part);
-		metric_add(metric_at(records_metric, p->topic, number, disposition_name(b->filings[i].disposition)), 1);
+		metric_add(metric_at(records_metric, p->topic, number,
+				   disposition_name(b->filings[i].disposition)),
+			1);
 	}
 }
 
@@ -83,8 +85,9 @@ static void database_away(struct worker *w, const char *cause)
 	w->ledger = NULL;
 	for (size_t i = 0; i < w->n_owned; i++) {
 		struct owned *o = &w->owned[i];
-		struct err e = { 0 };
-		if (o->live && kafka_pause(w->consumer, o->part.topic, o->part.part, true, &e) != RC_OK)
+		struct err e = {0};
+		if (o->live &&
+			kafka_pause(w->consumer, o->part.topic, o->part.part, true, &e) != RC_OK)
 			log_debug("engine", "partition=%d pause: %s", o->part.part, e.text);
 		o->live = false;
 	}
@@ -93,20 +96,22 @@ static void database_away(struct worker *w, const char *cause)
 /* Takes the partition over in the ledger. RC_NONE: stopped for a person; it stays parked. */
 static enum rc acquire(struct worker *w, struct owned *o, struct err *e)
 {
-	struct part p = { 0 };
+	struct part p = {0};
 
 	if (w->ledger == NULL)
 		return err_set(e, RC_RETRY, "the database is away");
-	enum rc rc = part_acquire(ledger_pg(w->ledger), w->source, o->part.topic, o->part.part, w->me, &p, e);
+	enum rc rc = part_acquire(
+		ledger_pg(w->ledger), w->source, o->part.topic, o->part.part, w->me, &p, e);
 	if (rc != RC_OK)
 		return rc;
 	o->part = p;
 	if (p.stopped[0] != '\0') {
-		log_error("engine", "topic=%s partition=%d stopped cause=\"%s\"", p.topic, p.part, p.stopped);
+		log_error("engine", "topic=%s partition=%d stopped cause=\"%s\"", p.topic, p.part,
+			p.stopped);
 		return RC_NONE;
 	}
-	log_info("engine", "worker=%d topic=%s partition=%d acquired epoch=%lld offset=%lld", w->index, p.topic, p.part,
-		 (long long)p.epoch, (long long)p.next_offset);
+	log_info("engine", "worker=%d topic=%s partition=%d acquired epoch=%lld offset=%lld",
+		w->index, p.topic, p.part, (long long)p.epoch, (long long)p.next_offset);
 	return RC_OK;
 }
 
@@ -119,20 +124,22 @@ static void park(struct worker *w, struct owned *o, bool for_good)
 static void on_rebalance(void *arg, enum kafka_event event, struct kafka_part *parts, size_t n)
 {
 	struct worker *w = arg;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (event == KAFKA_REVOKED) {
 		for (size_t i = 0; i < w->n_owned; i++)
 			if (w->owned[i].live && w->ledger != NULL &&
-			    part_release(ledger_pg(w->ledger), w->source, &w->owned[i].part, &e) != RC_OK)
-				log_debug("engine", "partition=%d release: %s", w->owned[i].part.part, e.text);
+				part_release(ledger_pg(w->ledger), w->source, &w->owned[i].part,
+					&e) != RC_OK)
+				log_debug("engine", "partition=%d release: %s",
+					w->owned[i].part.part, e.text);
 		w->n_owned = 0;
 		return;
 	}
 	w->n_owned = 0;
 	for (size_t i = 0; i < n && w->n_owned < MAX_PARTS; i++) {
 		struct owned *o = &w->owned[w->n_owned++];
-		*o = (struct owned){ .part.part = parts[i].partition };
+		*o = (struct owned){.part.part = parts[i].partition};
 		snprintf(o->part.topic, sizeof(o->part.topic), "%s", parts[i].topic);
 		enum rc rc = acquire(w, o, &e);
 		o->live = rc == RC_OK;
@@ -145,11 +152,12 @@ static void on_rebalance(void *arg, enum kafka_event event, struct kafka_part *p
 /* Acquires the partition anew and fetches from where the ledger says. */
 static void acquire_again(struct worker *w, struct owned *o)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 	enum rc rc = acquire(w, o, &e);
 
 	if (rc == RC_OK)
-		rc = kafka_resume_at(w->consumer, o->part.topic, o->part.part, o->part.next_offset, &e);
+		rc = kafka_resume_at(
+			w->consumer, o->part.topic, o->part.part, o->part.next_offset, &e);
 	if (rc == RC_OK)
 		rc = kafka_pause(w->consumer, o->part.topic, o->part.part, false, &e);
 	if (rc == RC_OK) {
@@ -194,7 +202,7 @@ static enum rc follow_control(struct worker *w, struct err *e)
 
 static enum rc open_ledger(struct worker *w, struct err *e)
 {
-	struct pg_options o = { .dsn = conf_text(w->s.conf, "database.dsn"), .name = w->dsn_name };
+	struct pg_options o = {.dsn = conf_text(w->s.conf, "database.dsn"), .name = w->dsn_name};
 	enum rc rc = ledger_open(&o, &w->ledger, e);
 
 	if (rc == RC_OK)
@@ -226,41 +234,45 @@ static struct ledger_settings settings_of(const struct worker *w)
 		.keys = w->s.keys,
 		.rules_version = pack_version(w->judge->pack),
 		.policy_version = p->version,
-		.clock_s = { p->clock_s[CLASS_NUISANCE], p->clock_s[CLASS_SCAM] },
+		.clock_s = {p->clock_s[CLASS_NUISANCE], p->clock_s[CLASS_SCAM]},
 		.quarantine_keep_s = conf_int(w->s.conf, "quarantine.keep"),
 	};
 }
 
 /* What one try at a batch taught. */
 enum lesson {
-	DONE,	/* committed */
-	POISON, /* a record in it is refused by the database: take fewer */
-	AGAIN,	/* a passing conflict, or the judge changed: the same batch again */
+	DONE,    /* committed */
+	POISON,  /* a record in it is refused by the database: take fewer */
+	AGAIN,   /* a passing conflict, or the judge changed: the same batch again */
 	DROPPED, /* fenced or connection lost: partitions were marked to be acquired again */
 	STOPPED, /* something nobody foresaw: the partitions are stopped with an alarm */
 };
 
 static void stop_partitions(struct worker *w, const struct ledger_batch *b, const char *cause)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 
 	for (size_t i = 0; i < b->n_parts; i++) {
 		struct part *p = b->parts[i].part;
-		log_error("engine", "topic=%s partition=%d offset=%lld stopped cause=\"%s\"", p->topic, p->part,
-			  (long long)b->parts[i].from, cause);
-		if (part_stop(ledger_pg(w->ledger), w->source, p->topic, p->part, b->parts[i].from, b->parts[i].from,
-			      w->s.clk->now_us(w->s.clk), cause, &e) != RC_OK)
-			log_error("engine", "partition=%d could not be marked as stopped: %s", p->part, e.text);
+		log_error("engine", "topic=%s partition=%d offset=%lld stopped cause=\"%s\"",
+			p->topic, p->part, (long long)b->parts[i].from, cause);
+		if (part_stop(ledger_pg(w->ledger), w->source, p->topic, p->part, b->parts[i].from,
+			    b->parts[i].from, w->s.clk->now_us(w->s.clk), cause, &e) != RC_OK)
+			log_error("engine", "partition=%d could not be marked as stopped: %s",
+				p->part, e.text);
 		struct owned *o = find_owned(w, p->topic, p->part);
 		if (o != NULL)
 			park(w, o, true);
 	}
 }
 
-static enum lesson learn(struct worker *w, const struct ledger_batch *b, enum rc rc, bool fenced, const struct err *e)
+static enum lesson learn(struct worker *w, const struct ledger_batch *b, enum rc rc, bool fenced,
+	const struct err *e)
 {
 	if (pg_broken(ledger_pg(w->ledger))) {
-		log_warn("engine", "worker=%d batch given up, the ledger will say what became of it: %s", w->index, e->text);
+		log_warn("engine",
+			"worker=%d batch given up, the ledger will say what became of it: %s",
+			w->index, e->text);
 		database_away(w, e->text);
 		return DROPPED;
 	}
@@ -269,7 +281,8 @@ static enum lesson learn(struct worker *w, const struct ledger_batch *b, enum rc
 		log_warn("engine", "worker=%d fenced: another owner took the partition", w->index);
 		count_retry("fenced");
 		for (size_t i = 0; i < b->n_parts; i++) {
-			struct owned *o = find_owned(w, b->parts[i].part->topic, b->parts[i].part->part);
+			struct owned *o =
+				find_owned(w, b->parts[i].part->topic, b->parts[i].part->part);
 			if (o != NULL)
 				park(w, o, false);
 		}
@@ -301,7 +314,8 @@ static enum lesson settle(struct worker *w, struct ledger_batch *b, struct err *
 	size_t n_touched = 0;
 	bool fenced = false;
 
-	enum rc rc = ledger_claim(w->ledger, &ls, b, now_us, w->arena, &control, &touched, &n_touched, &fenced, e);
+	enum rc rc = ledger_claim(
+		w->ledger, &ls, b, now_us, w->arena, &control, &touched, &n_touched, &fenced, e);
 	if (rc == RC_OK && !judge_is(w->judge, &control)) {
 		ledger_abort(w->ledger);
 		w->control = control;
@@ -310,7 +324,8 @@ static enum lesson settle(struct worker *w, struct ledger_batch *b, struct err *
 	}
 	if (rc == RC_OK)
 		rc = judge_touched(w->judge, &control, now_us, touched, n_touched, w->arena);
-	if (rc == RC_LIMIT) { /* too much for the memory of one batch: take fewer, as for a poison record */
+	if (rc ==
+		RC_LIMIT) { /* too much for the memory of one batch: take fewer, as for a poison record */
 		ledger_abort(w->ledger);
 		return POISON;
 	}
@@ -324,7 +339,8 @@ static enum lesson settle(struct worker *w, struct ledger_batch *b, struct err *
 
 static int by_partition(const void *a, const void *b)
 {
-	const struct kafka_record *x = *(const struct kafka_record *const *)a, *y = *(const struct kafka_record *const *)b;
+	const struct kafka_record *x = *(const struct kafka_record *const *)a,
+				  *y = *(const struct kafka_record *const *)b;
 	int topic = strcmp(x->topic, y->topic);
 
 	if (topic != 0)
@@ -335,11 +351,11 @@ static int by_partition(const void *a, const void *b)
 }
 
 /* Decodes records [0, n) that are still wanted into one ledger batch. *taken: how many records it covers (fewer when the arena is full). */
-static void gather(struct worker *w, const struct kafka_record **records, size_t n, struct batch_part *parts, struct ledger_batch *b,
-		   size_t *taken)
+static void gather(struct worker *w, const struct kafka_record **records, size_t n,
+	struct batch_part *parts, struct ledger_batch *b, size_t *taken)
 {
 	w->filings.n = 0;
-	*b = (struct ledger_batch){ .parts = parts };
+	*b = (struct ledger_batch){.parts = parts};
 	arena_reset(w->arena);
 	for (*taken = 0; *taken < n; ++*taken) {
 		const struct kafka_record *r = records[*taken];
@@ -349,11 +365,11 @@ static void gather(struct worker *w, const struct kafka_record **records, size_t
 		struct batch_part *bp = b->n_parts > 0 ? &parts[b->n_parts - 1] : NULL;
 		bool fresh = bp == NULL || bp->part != &o->part;
 		if (filings_add(&w->filings, w->decoder, w->scan, w->judge, w->s.plan, r,
-				(int32_t)(fresh ? b->n_parts : b->n_parts - 1), w->arena) != RC_OK)
+			    (int32_t)(fresh ? b->n_parts : b->n_parts - 1), w->arena) != RC_OK)
 			break;
 		if (fresh) {
 			bp = &parts[b->n_parts++];
-			*bp = (struct batch_part){ .part = &o->part, .from = o->part.next_offset };
+			*bp = (struct batch_part){.part = &o->part, .from = o->part.next_offset};
 		}
 		bp->next = r->offset + 1;
 		bp->records++;
@@ -367,7 +383,8 @@ static void make_quarantined(struct filing *f, const struct err *e, struct arena
 {
 	f->disposition = DISP_QUARANTINED;
 	f->reason = "refused_by_database";
-	f->detail = arena_fmt(a, "SQLSTATE %s: %.200s", e->state[0] != '\0' ? e->state : "none", e->text);
+	f->detail = arena_fmt(
+		a, "SQLSTATE %s: %.200s", e->state[0] != '\0' ? e->state : "none", e->text);
 	if (f->detail == NULL)
 		f->detail = "";
 }
@@ -375,7 +392,8 @@ static void make_quarantined(struct filing *f, const struct err *e, struct arena
 static bool crashed_here_before(const struct worker *w, const struct kafka_record *r)
 {
 	for (size_t i = 0; i < w->n_owned; i++)
-		if (w->owned[i].part.part == r->partition && strcmp(w->owned[i].part.topic, r->topic) == 0)
+		if (w->owned[i].part.part == r->partition &&
+			strcmp(w->owned[i].part.topic, r->topic) == 0)
 			return w->owned[i].part.attempts >= 2;
 	return false;
 }
@@ -394,16 +412,17 @@ static void committed(struct worker *w, const struct ledger_batch *b)
 /* Works through what was fetched: whole, then in halves around a record that the database refuses, down to the record. */
 static void work_off(struct worker *w, const struct kafka_record **records, size_t n)
 {
-	static const size_t never_again = 64; /* passing conflicts in a row before the batch is given back */
+	static const size_t never_again =
+		64; /* passing conflicts in a row before the batch is given back */
 	struct batch_part parts[MAX_PARTS];
 	size_t size = crashed_here_before(w, records[0]) ? 1 : n, conflicts = 0;
 	bool quarantine_next = false;
-	struct err cause = { 0 };
+	struct err cause = {0};
 
 	for (size_t at = 0; at < n && !*w->s.stop;) {
 		size_t want = size < n - at ? size : n - at, taken;
 		struct ledger_batch b;
-		struct err e = { 0 };
+		struct err e = {0};
 
 		gather(w, records + at, want, parts, &b, &taken);
 		if (b.n == 0) {
@@ -444,19 +463,21 @@ static void out_of_range(struct worker *w, const struct kafka_part *bad)
 {
 	struct owned *o = find_owned(w, bad->topic, bad->partition);
 	int64_t low = -1, high = -1;
-	struct err e = { 0 };
+	struct err e = {0};
 	char cause[120];
 
 	if (o == NULL || w->ledger == NULL)
 		return;
 	if (kafka_watermarks(w->consumer, bad->topic, bad->partition, &low, &high, &e) != RC_OK)
 		log_warn("engine", "partition=%d watermarks: %s", bad->partition, e.text);
-	snprintf(cause, sizeof(cause), "offset %lld is out of range: the topic holds %lld to %lld", (long long)o->part.next_offset,
-		 (long long)low, (long long)high);
-	log_error("engine", "topic=%s partition=%d stopped cause=\"%s\"", bad->topic, bad->partition, cause);
-	if (part_stop(ledger_pg(w->ledger), w->source, bad->topic, bad->partition, o->part.next_offset, low, w->s.clk->now_us(w->s.clk), cause,
-		      &e) != RC_OK)
-		log_error("engine", "partition=%d could not be marked as stopped: %s", bad->partition, e.text);
+	snprintf(cause, sizeof(cause), "offset %lld is out of range: the topic holds %lld to %lld",
+		(long long)o->part.next_offset, (long long)low, (long long)high);
+	log_error("engine", "topic=%s partition=%d stopped cause=\"%s\"", bad->topic,
+		bad->partition, cause);
+	if (part_stop(ledger_pg(w->ledger), w->source, bad->topic, bad->partition,
+		    o->part.next_offset, low, w->s.clk->now_us(w->s.clk), cause, &e) != RC_OK)
+		log_error("engine", "partition=%d could not be marked as stopped: %s",
+			bad->partition, e.text);
 	park(w, o, true);
 }
 
@@ -464,11 +485,12 @@ static void fetch_and_work(struct worker *w)
 {
 	static const size_t max_bytes = BOUND_BATCH_BYTES;
 	size_t max = (size_t)conf_int(w->s.conf, "batch.records");
-	struct kafka_part bad = { 0 };
-	struct err e = { 0 };
+	struct kafka_part bad = {0};
+	struct err e = {0};
 
 	kafka_batch_reset(w->batch);
-	enum rc rc = kafka_poll(w->consumer, POLL_MS, (int)conf_int(w->s.conf, "batch.linger_ms"), max, max_bytes, w->batch, &bad, &e);
+	enum rc rc = kafka_poll(w->consumer, POLL_MS, (int)conf_int(w->s.conf, "batch.linger_ms"),
+		max, max_bytes, w->batch, &bad, &e);
 	if (rc == RC_CONFLICT)
 		out_of_range(w, &bad);
 	else if (rc == RC_RETRY)
@@ -494,7 +516,7 @@ static void *run(void *arg)
 {
 	struct worker *w = arg;
 	const char *topic = conf_text(w->s.conf, "kafka.topics.complaints");
-	struct err e = { 0 };
+	struct err e = {0};
 
 	while (!*w->s.stop) {
 		if (w->ledger == NULL && open_ledger(w, &e) != RC_OK) {
@@ -511,7 +533,8 @@ static void *run(void *arg)
 				.client_id = w->client_id,
 				.group = conf_text(w->s.conf, "kafka.group"),
 			};
-			if (kafka_consumer_open(&ks, &topic, 1, on_rebalance, w, &w->consumer, &e) != RC_OK) {
+			if (kafka_consumer_open(
+				    &ks, &topic, 1, on_rebalance, w, &w->consumer, &e) != RC_OK) {
 				health_bad(w->health, e.text);
 				wait_ms(backoff_ms(w->db_failures++, 100, 5000), w->s.stop);
 				continue;
@@ -521,7 +544,9 @@ static void *run(void *arg)
 		fetch_and_work(w);
 	}
 	for (size_t i = 0; i < w->n_owned && w->ledger != NULL; i++)
-		if (w->owned[i].live && part_release(ledger_pg(w->ledger), w->source, &w->owned[i].part, &e) != RC_OK)
+		if (w->owned[i].live &&
+			part_release(ledger_pg(w->ledger), w->source, &w->owned[i].part, &e) !=
+				RC_OK)
 			log_debug("engine", "release: %s", e.text);
 	w->n_owned = 0;
 	health_gone(w->health);
@@ -549,10 +574,12 @@ enum rc worker_start(const struct engine_settings *s, int index, struct worker *
 
 	if (w == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	records_metric = metric_family(METRIC_COUNTER, "khien_records_total", "topic,partition,disposition",
-				       "Records committed, by what became of them.");
-	batch_seconds = metric_family(METRIC_HISTOGRAM, "khien_batch_seconds", "", "Time of one batch transaction.");
-	retries_metric = metric_family(METRIC_COUNTER, "khien_batch_retries_total", "cause", "Batches that were tried again or given back.");
+	records_metric = metric_family(METRIC_COUNTER, "khien_records_total",
+		"topic,partition,disposition", "Records committed, by what became of them.");
+	batch_seconds = metric_family(
+		METRIC_HISTOGRAM, "khien_batch_seconds", "", "Time of one batch transaction.");
+	retries_metric = metric_family(METRIC_COUNTER, "khien_batch_retries_total", "cause",
+		"Batches that were tried again or given back.");
 	w->s = *s;
 	w->index = index;
 	snprintf(w->me, sizeof(w->me), "%s/%d", s->instance, index);
@@ -561,14 +588,14 @@ enum rc worker_start(const struct engine_settings *s, int index, struct worker *
 	snprintf(w->dsn_name, sizeof(w->dsn_name), "khien-worker-%d", index);
 	snprintf(w->source, sizeof(w->source), "%s", conf_text(s->conf, "source"));
 	w->health = health_slot("worker", index);
-	w->rules = (struct ingest_rules){ .plan = s->plan, .keys = s->keys };
+	w->rules = (struct ingest_rules){.plan = s->plan, .keys = s->keys};
 	w->batch = kafka_batch_new();
 	w->decoder = decoder_new(&w->rules);
 	w->arena = arena_new(ARENA_BYTES);
 	w->filings.room = BOUND_BATCH_RECORDS;
 	w->filings.at = calloc(w->filings.room, sizeof(*w->filings.at));
 	if (w->batch == NULL || w->decoder == NULL || w->arena == NULL || w->filings.at == NULL ||
-	    pthread_create(&w->thread, NULL, run, w) != 0) {
+		pthread_create(&w->thread, NULL, run, w) != 0) {
 		worker_free(w);
 		return err_set(e, RC_RETRY, "out of memory or threads");
 	}
