@@ -15,6 +15,7 @@ struct relay {
 	pthread_t thread;
 	struct health_slot *health;
 	struct pg *pg;
+	struct kafka_source kafka;
 	struct kafka_producer *producer;
 	unsigned failures;
 };
@@ -25,16 +26,18 @@ static const char delete_sql[] = "DELETE FROM outbox WHERE id = ANY($1)";
 static enum rc open_both(struct relay *r, struct err *e)
 {
 	struct pg_options o = {.dsn = conf_text(r->s.conf, "database.dsn"), .name = "khien-relay"};
-	struct kafka_settings k = {
-		.brokers = conf_text(r->s.conf, "kafka.brokers"), .client_id = "khien-relay"};
 	enum rc rc = RC_OK;
 
 	if (r->pg != NULL && pg_broken(r->pg))
 		pg_close(TAKE(r->pg));
 	if (r->pg == NULL)
 		rc = pg_open(&o, &r->pg, e);
-	if (rc == RC_OK && r->producer == NULL)
-		rc = kafka_producer_open(&k, &r->producer, e);
+	if (rc == RC_OK && r->producer == NULL) {
+		rc = kafka_source_of(r->s.conf, &r->kafka, e);
+		r->kafka.settings.client_id = "khien-relay";
+		if (rc == RC_OK)
+			rc = kafka_producer_open(&r->kafka.settings, &r->producer, e);
+	}
 	return rc;
 }
 

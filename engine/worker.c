@@ -42,7 +42,7 @@ struct worker {
 	size_t n_owned;
 	unsigned db_failures;
 	struct ingest_rules rules;
-	char source[64];
+	struct kafka_source kafka;
 };
 
 static struct metric *records_metric, *batch_seconds, *retries_metric;
@@ -101,7 +101,7 @@ static enum rc acquire(struct worker *w, struct owned *o, struct err *e)
 	if (w->ledger == NULL)
 		return err_set(e, RC_RETRY, "the database is away");
 	enum rc rc = part_acquire(
-		ledger_pg(w->ledger), w->source, o->part.topic, o->part.part, w->me, &p, e);
+		ledger_pg(w->ledger), w->kafka.source, o->part.topic, o->part.part, w->me, &p, e);
 	if (rc != RC_OK)
 		return rc;
 	o->part = p;
@@ -129,8 +129,8 @@ static void on_rebalance(void *arg, enum kafka_event event, struct kafka_part *p
 	if (event == KAFKA_REVOKED) {
 		for (size_t i = 0; i < w->n_owned; i++)
 			if (w->owned[i].live && w->ledger != NULL &&
-				part_release(ledger_pg(w->ledger), w->source, &w->owned[i].part,
-					&e) != RC_OK)
+				part_release(ledger_pg(w->ledger), w->kafka.source,
+					&w->owned[i].part, &e) != RC_OK)
 				log_debug("engine", "partition=%d release: %s",
 					w->owned[i].part.part, e.text);
 		w->n_owned = 0;
@@ -229,7 +229,7 @@ static struct ledger_settings settings_of(const struct worker *w)
 	const struct policy *p = w->judge->policy;
 
 	return (struct ledger_settings){
-		.source = w->source,
+		.source = w->kafka.source,
 		.actor = w->actor,
 		.keys = w->s.keys,
 		.rules_version = pack_version(w->judge->pack),
@@ -256,8 +256,9 @@ static void stop_partitions(struct worker *w, const struct ledger_batch *b, cons
 		struct part *p = b->parts[i].part;
 		log_error("engine", "topic=%s partition=%d offset=%lld stopped cause=\"%s\"",
 			p->topic, p->part, (long long)b->parts[i].from, cause);
-		if (part_stop(ledger_pg(w->ledger), w->source, p->topic, p->part, b->parts[i].from,
-			    b->parts[i].from, w->s.clk->now_us(w->s.clk), cause, &e) != RC_OK)
+		if (part_stop(ledger_pg(w->ledger), w->kafka.source, p->topic, p->part,
+			    b->parts[i].from, b->parts[i].from, w->s.clk->now_us(w->s.clk), cause,
+			    &e) != RC_OK)
 			log_error("engine", "partition=%d could not be marked as stopped: %s",
 				p->part, e.text);
 		struct owned *o = find_owned(w, p->topic, p->part);
@@ -474,7 +475,7 @@ static void out_of_range(struct worker *w, const struct kafka_part *bad)
 		(long long)o->part.next_offset, (long long)low, (long long)high);
 	log_error("engine", "topic=%s partition=%d stopped cause=\"%s\"", bad->topic,
 		bad->partition, cause);
-	if (part_stop(ledger_pg(w->ledger), w->source, bad->topic, bad->partition,
+	if (part_stop(ledger_pg(w->ledger), w->kafka.source, bad->topic, bad->partition,
 		    o->part.next_offset, low, w->s.clk->now_us(w->s.clk), cause, &e) != RC_OK)
 		log_error("engine", "partition=%d could not be marked as stopped: %s",
 			bad->partition, e.text);
@@ -512,6 +513,16 @@ static void fetch_and_work(struct worker *w)
 	free(records);
 }
 
+static enum rc open_consumer(struct worker *w, const char *topic, struct err *e)
+{
+	enum rc rc = kafka_source_of(w->s.conf, &w->kafka, e);
+
+	if (rc != RC_OK)
+		return rc;
+	w->kafka.settings.client_id = w->client_id;
+	return kafka_consumer_open(&w->kafka.settings, &topic, 1, on_rebalance, w, &w->consumer, e);
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
@@ -528,13 +539,7 @@ static void *run(void *arg)
 			continue;
 		}
 		if (w->consumer == NULL) {
-			struct kafka_settings ks = {
-				.brokers = conf_text(w->s.conf, "kafka.brokers"),
-				.client_id = w->client_id,
-				.group = conf_text(w->s.conf, "kafka.group"),
-			};
-			if (kafka_consumer_open(
-				    &ks, &topic, 1, on_rebalance, w, &w->consumer, &e) != RC_OK) {
+			if (open_consumer(w, topic, &e) != RC_OK) {
 				health_bad(w->health, e.text);
 				wait_ms(backoff_ms(w->db_failures++, 100, 5000), w->s.stop);
 				continue;
@@ -545,8 +550,8 @@ static void *run(void *arg)
 	}
 	for (size_t i = 0; i < w->n_owned && w->ledger != NULL; i++)
 		if (w->owned[i].live &&
-			part_release(ledger_pg(w->ledger), w->source, &w->owned[i].part, &e) !=
-				RC_OK)
+			part_release(ledger_pg(w->ledger), w->kafka.source, &w->owned[i].part,
+				&e) != RC_OK)
 			log_debug("engine", "release: %s", e.text);
 	w->n_owned = 0;
 	health_gone(w->health);
@@ -586,7 +591,6 @@ enum rc worker_start(const struct engine_settings *s, int index, struct worker *
 	snprintf(w->actor, sizeof(w->actor), "engine/worker-%d", index);
 	snprintf(w->client_id, sizeof(w->client_id), "khien-%.60s-%d", s->instance, index);
 	snprintf(w->dsn_name, sizeof(w->dsn_name), "khien-worker-%d", index);
-	snprintf(w->source, sizeof(w->source), "%s", conf_text(s->conf, "source"));
 	w->health = health_slot("worker", index);
 	w->rules = (struct ingest_rules){.plan = s->plan, .keys = s->keys};
 	w->batch = kafka_batch_new();
