@@ -1,0 +1,53 @@
+/* Private to wire: what the files over librdkafka share. */
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include "wire/kafka.h"
+
+#define KAFKA_CLOSE_MS 10000
+#define KAFKA_ASK_MS 5000
+
+struct kafka_property {
+	const char *name, *value;
+};
+
+static inline void kafka_conf_own_(rd_kafka_conf_t **c)
+{
+	if (*c != NULL)
+		rd_kafka_conf_destroy(*c);
+}
+#define KAFKA_CONF_OWN __attribute__((cleanup(kafka_conf_own_)))
+
+static inline void kafka_parts_own_(rd_kafka_topic_partition_list_t **l)
+{
+	if (*l != NULL)
+		rd_kafka_topic_partition_list_destroy(*l);
+}
+/* A partition list that is not freed makes rd_kafka_destroy wait for ever. */
+#define KAFKA_PARTS_OWN __attribute__((cleanup(kafka_parts_own_)))
+
+/* Configuration from settings: first `defaults`, then the settings and their extra properties, then
+ * `fixed`, which an extra property must not name. `opaque` reaches the callbacks.
+ * `s` NULL: a handle that talks to no broker. */
+MUST_USE enum rc kafka_conf_make(const struct kafka_settings *s,
+	const struct kafka_property *defaults, const struct kafka_property *fixed, void *opaque,
+	rd_kafka_conf_t **out, struct err *e);
+/* Takes the configuration. */
+MUST_USE enum rc kafka_handle(
+	rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out, struct err *e);
+/* rd_kafka_destroy with a watchdog: after wait_ms the handle is left to a thread of its own. */
+void kafka_destroy(rd_kafka_t *rk, int flags, int64_t wait_ms);
+/* Can a broker be asked now? */
+bool kafka_answers(rd_kafka_t *rk, int wait_ms);
+
+/* A batch is on its consumer's list while it holds messages: they must be gone before the consumer. */
+struct kafka_batch {
+	struct kafka_record *records;
+	rd_kafka_message_t **messages;
+	size_t count, room, bytes;
+	struct kafka_batch **list, *prev, *next;
+};
+/* Takes the message. */
+MUST_USE enum rc kafka_batch_add(
+	struct kafka_batch *b, struct kafka_batch **list, rd_kafka_message_t *m, struct err *e);
