@@ -24,7 +24,7 @@ struct report {
 	enum service service;
 	enum channel channel;
 	int64_t received_at, occurred_at; /* occurred_at TIME_NONE when absent */
-	struct sender reporter;		  /* SCOPE_NUMBER */
+	struct sender reporter;           /* SCOPE_NUMBER */
 	bool verified;
 	struct sender sender; /* SCOPE_NONE: withheld or old number (sender_hint) */
 	struct sender sender_hint;
@@ -37,14 +37,14 @@ struct report {
 	enum origin origin;
 	int32_t duration_s; /* -1 when absent */
 	struct slice message_id, serving_carrier;
-	struct slice extra;  /* unknown fields and evidence as one JSON object, or empty */
+	struct slice extra;   /* unknown fields and evidence as one JSON object, or empty */
 	const char *route_to; /* of ROUTED: the topic, "registry-requests" */
 	struct slice registry_text;
 	/* weight of the report before the reporter's trust: 0 or 1; docs/judgement.md section 3 */
 	bool counts;
-	bool spoofed; /* contact no, or foreign trunk under a domestic number */
-	uint8_t id_hash[MAC_LEN];  /* keys_mac("report_id", report_id) */
-	uint8_t body_mac[MAC_LEN]; /* keys_mac("body", normalised fields) */
+	bool spoofed;                  /* contact no, or foreign trunk under a domestic number */
+	uint8_t id_hash[MAC_LEN];      /* keys_mac("report_id", report_id) */
+	uint8_t body_mac[MAC_LEN];     /* keys_mac("body", normalised fields) */
 	uint8_t reporter_mac[MAC_LEN]; /* keys_mac("reporter", E.164 digits) */
 };
 
@@ -61,7 +61,8 @@ void decoder_free(struct decoder *d);
 OWNER(decoder_free, struct decoder);
 /* Understands one record. Never fails on input: what cannot be understood is QUARANTINED with reason and detail. RC_LIMIT only when the arena
  * is full (end the batch there and go on with a fresh one). */
-MUST_USE enum rc decode(struct decoder *d, const struct kafka_record *r, struct arena *a, struct report *out);
+MUST_USE enum rc decode(
+	struct decoder *d, const struct kafka_record *r, struct arena *a, struct report *out);
 
 /* The formats in one table, found by the record's schema. */
 struct format_ops {
@@ -74,9 +75,11 @@ extern const struct format_ops *const ingest_formats[]; /* NULL-ended */
 enum sms_kind { SMS_REPORT, SMS_REGISTRY, SMS_NO_KEYWORD, SMS_NO_SENDER, SMS_TWO_SENDERS };
 struct sms_parts {
 	enum kind kind;
-	struct slice sender_raw, content; /* content may be built in the arena; its ptr is NULL when that is full */
+	struct slice sender_raw,
+		content; /* content may be built in the arena; its ptr is NULL when that is full */
 };
-enum sms_kind sms_split(const struct plan *p, struct slice text, int64_t occurred_us, struct arena *a, struct sms_parts *out);
+enum sms_kind sms_split(const struct plan *p, struct slice text, int64_t occurred_us,
+	struct arena *a, struct sms_parts *out);
 
 /* kafka.brokers, kafka.group, kafka.client_id, kafka.extra, kafka.topics.complaints, numbers.dir, numbers.own_carrier, source … */
 extern const struct conf_table ingest_conf;
@@ -88,8 +91,9 @@ extern const struct conf_table ingest_conf;
 struct kafka_source {
 	struct kafka_settings settings; /* points into this struct and the configuration */
 	char brokers[256];
-	char source[64]; /* id of the cluster in the ledger; the demonstration broker has a new one at every start */
-	bool demo;	 /* forgets everything, keeps about 5 MB a partition */
+	char source
+		[64]; /* id of the cluster in the ledger; the demonstration broker has a new one at every start */
+	bool demo; /* forgets everything, keeps about 5 MB a partition */
 	struct {
 		char name[64];
 		int partitions;
@@ -107,25 +111,28 @@ struct key_maker;
 struct key_maker *key_maker_new(const struct plan *p);
 void key_maker_free(struct key_maker *k);
 OWNER(key_maker_free, struct key_maker);
-struct slice key_of(struct key_maker *k, struct slice record); /* valid until the next call */
+struct slice key_of(
+	struct key_maker *k, struct slice record); /* ptr NULL: none; valid until the next call */
 
 /* Report files onto a topic, for `khien send`; the file format is in docs/formats.md. */
 struct send_progress {
 	const char *file;
-	uint64_t file_at, file_size;	 /* bytes; size 0: unknown (standard input) */
-	uint64_t records, bytes;	 /* acknowledged by the brokers, of all files of this run */
-	uint64_t empty_lines, refused;	 /* refused: lines that are no record, or larger than a broker takes */
-	uint64_t resumed;		 /* records that an earlier run had sent */
-	bool waiting;			 /* the brokers are away */
+	uint64_t file_at, file_size; /* bytes; size 0: unknown (standard input) */
+	uint64_t records, bytes;     /* acknowledged by the brokers, of all files of this run */
+	uint64_t empty_lines,
+		refused;  /* refused: lines that are no record, or larger than a broker takes */
+	uint64_t resumed; /* records that an earlier run had sent */
+	bool waiting;     /* the brokers are away */
 };
 struct send_options {
 	const struct plan *plan; /* for the keys */
-	const char *topic;     /* NULL: kafka.topics.complaints */
-	const char *state_dir; /* NULL: send.state_dir */
-	bool from_start;       /* ignore the positions of earlier runs */
-	uint64_t rate;	       /* records a second; 0: as fast as it goes */
+	const char *topic;       /* NULL: kafka.topics.complaints */
+	const char *state_dir;   /* NULL: send.state_dir */
+	bool from_start;         /* ignore the positions of earlier runs */
+	uint64_t rate;           /* records a second; 0: as fast as it goes */
 	const volatile int *stop;
-	void (*progress)(void *arg, const struct send_progress *p); /* about every second, and at the end */
+	void (*progress)(
+		void *arg, const struct send_progress *p); /* about every second, and at the end */
 	void (*complain)(void *arg, const char *file, uint64_t line, const char *what);
 	void *arg;
 };
@@ -133,5 +140,5 @@ struct send_options {
  * acknowledged and then writes the position, so that a run cut off goes on there; records may repeat, none is left out. RC_RETRY:
  * stopped, or records could not be delivered; run it again. RC_LIMIT: the demonstration broker would begin to forget. RC_INVALID: a file
  * cannot be read. */
-MUST_USE enum rc send_files(const struct conf *c, const struct send_options *o, char *const *files, size_t n,
-			    struct send_progress *out, struct err *e);
+MUST_USE enum rc send_files(const struct conf *c, const struct send_options *o, char *const *files,
+	size_t n, struct send_progress *out, struct err *e);

@@ -60,7 +60,7 @@ struct slice key_of(struct key_maker *k, struct slice record)
 
 	if (record.ptr == NULL || record.len > BOUND_RECORD ||
 		json_parse(k->json, record, &doc, NULL) != RC_OK)
-		return SLICE("");
+		return slice_of(NULL, 0);
 	when_text = json_get(doc, "occurred_at");
 	if (when_text.kind != JSON_TEXT)
 		when_text = json_get(doc, "received_at");
@@ -71,5 +71,6 @@ struct slice key_of(struct key_maker *k, struct slice record)
 		if ((found == SENDER_OK || found == SENDER_OLD) && k->sender.value[0] != '\0')
 			return slice_str(k->sender.value);
 	}
-	return json_text(json_get(doc, "report_id"));
+	raw = json_text(json_get(doc, "report_id"));
+	return raw.len > 0 ? raw : slice_of(NULL, 0);
 }

@@ -69,10 +69,10 @@ static enum rc head_of(const struct lines *l, uint64_t upto, char out[65], struc
 	size_t want = upto < HEAD_BYTES ? (size_t)upto : HEAD_BYTES;
 	ssize_t n = pread(fileno(l->f), bytes, want, 0);
 
+	buf_init(&hex, 65);
 	if (n < 0)
 		return err_set(e, RC_INVALID, "%s: %s", l->name, strerror(errno));
 	sha256(slice_of(bytes, (size_t)n), hash);
-	buf_init(&hex, 65);
 	buf_hex(&hex, hash, sizeof(hash));
 	(void)snprintf(out, 65, "%s", hex.ptr != NULL ? hex.ptr : "");
 	return RC_OK;
@@ -128,9 +128,9 @@ enum rc position_save(struct position *p, const struct lines *l, struct err *e)
 	BUF_OWN struct buf text;
 	enum rc rc = head_of(l, p->at, p->head, e);
 
+	buf_init(&text, STATE_CAP);
 	if (rc != RC_OK)
 		return rc;
-	buf_init(&text, STATE_CAP);
 	buf_fmt(&text, "name %s\nat %" PRIu64 "\nline %" PRIu64 "\nrecords %" PRIu64 "\nhead %s\n",
 		l->name, p->at, p->line, p->records, p->head);
 	return replace(p->path, &text, e);
@@ -143,6 +143,8 @@ enum rc budget_load(const char *dir, const struct kafka_source *s, const char *t
 	struct slice rest, line;
 	enum rc rc;
 
+	buf_init(&id, 8192);
+	buf_init(&text, STATE_CAP);
 	memset(out, 0, sizeof(*out));
 	if (!s->demo)
 		return RC_OK;
@@ -151,8 +153,6 @@ enum rc budget_load(const char *dir, const struct kafka_source *s, const char *t
 		if (strcmp(s->topics[i].name, topic) == 0 &&
 			s->topics[i].partitions <= BUDGET_PARTITIONS)
 			out->partitions = s->topics[i].partitions;
-	buf_init(&id, 8192);
-	buf_init(&text, STATE_CAP);
 	buf_fmt(&id, "%s|%s|%s", s->source, s->brokers, topic);
 	rc = state_path(dir, "demo", buf_slice(&id), out->path, e);
 	if (rc != RC_OK || (rc = read_state(out->path, &text, e)) == RC_NONE)
@@ -169,9 +169,9 @@ enum rc budget_save(const struct budget *b, struct err *e)
 {
 	BUF_OWN struct buf text;
 
+	buf_init(&text, STATE_CAP);
 	if (b->partitions == 0)
 		return RC_OK;
-	buf_init(&text, STATE_CAP);
 	for (int i = 0; i < b->partitions; i++)
 		buf_fmt(&text, "%" PRIu64 "\n", b->bytes[i]);
 	return replace(b->path, &text, e);

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* What a broker takes in one record, its default message.max.bytes less room for the key. */
-#define SEND_RECORD_MAX 1000000
+/* What clients and brokers take in one record by default (1,000,000 bytes) less room for the key. */
+#define SEND_RECORD_MAX 990000
 /* A demonstration broker begins to forget above about 5 MB a partition. */
 #define SEND_DEMO_BYTES ((uint64_t)4 * 1000 * 1000)
 

@@ -20,11 +20,13 @@ uint32_t sms_char(struct slice s, size_t *len);
 /* What it is: blanks include no-break and zero-width ones and bidi marks; brackets are ( [ and their full-width forms; separators are
  * dashes and : ; , . | / */
 enum sign sms_sign(struct slice s, size_t *len);
-struct slice sms_skip_blanks(struct slice s);
-/* Without blanks at both ends and separators in front. */
-struct slice sms_trim(struct slice s);
-/* Blanks at both ends only. */
+struct slice sms_skip_blanks(struct slice s); /* in front, visible or not */
+struct slice sms_skip_gap(struct slice s);    /* and separators */
+/* Without white space at both ends; what is invisible stays, it may be of the content. */
 struct slice sms_trim_blanks(struct slice s);
+/* The same, and without separators in front; sms_trim_both: also at the end. */
+struct slice sms_trim(struct slice s);
+struct slice sms_trim_both(struct slice s);
 /* Takes the word (upper case ASCII) off *s when it stands there in any case, with or without Vietnamese marks. */
 bool sms_word(struct slice *s, const char *word);
 

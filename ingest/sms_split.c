@@ -75,8 +75,8 @@ static void group_add(const struct plan *p, struct layout *l, struct group g, in
 /* Groups in a row from `s` on; text after the only one is a group without brackets, any other is tail. */
 static void groups(const struct plan *p, struct slice s, int64_t when, struct layout *l)
 {
-	for (struct slice next = sms_trim(s); l->n < GROUPS && starts_bracket(next);
-		next = sms_trim(s)) {
+	for (struct slice next = sms_skip_gap(s); l->n < GROUPS && starts_bracket(next);
+		next = sms_skip_gap(s)) {
 		struct group g = {.bracketed = true};
 
 		s = bracket(next, &g);
@@ -107,9 +107,7 @@ static bool head(const struct plan *p, struct slice s, int64_t when, struct layo
 	if (at == s.len || at == 0)
 		return false;
 	g.raw = slice_of(s.ptr, at);
-	g.in = sms_trim(g.raw);
-	while (g.in.len > 0 && (g.in.ptr[g.in.len - 1] == '-' || g.in.ptr[g.in.len - 1] == ':'))
-		g.in = sms_trim_blanks(slice_of(g.in.ptr, g.in.len - 1));
+	g.in = sms_trim_both(g.raw);
 	g.look = sms_look(p, g.in, when);
 	end = at;
 	if (sign == SIGN_CLOSE) {
@@ -335,7 +333,7 @@ static struct slice content_of(const struct layout *l, const struct choice *c, s
 
 	for (size_t i = 0; i < l->n; i++) {
 		if (i == c->g) {
-			pieces[n++] = sms_trim(c->before);
+			pieces[n++] = sms_trim_both(c->before);
 			pieces[n++] = sms_trim(c->after);
 		} else {
 			pieces[n++] = i < 2 ? l->g[i].in : l->g[i].raw;
@@ -415,7 +413,7 @@ enum sms_kind sms_split(const struct plan *p, struct slice text, int64_t occurre
 		return SMS_REGISTRY;
 	if (!keyword(&text, &kind))
 		return SMS_NO_KEYWORD;
-	text = sms_trim(text);
+	text = sms_trim_blanks(sms_skip_gap(text));
 	if (text.len == 0)
 		return SMS_NO_SENDER;
 	lay_out(p, text, occurred_us, &l);

@@ -30,11 +30,17 @@ uint32_t sms_char(struct slice s, size_t *len)
 	return cp;
 }
 
-static bool is_blank(uint32_t c)
+static bool is_space(uint32_t c)
 {
-	return c <= 0x20 || c == 0x7f || c == 0xa0 || c == 0xad || (c >= 0x2000 && c <= 0x200f) ||
-		(c >= 0x2028 && c <= 0x202f) || (c >= 0x205f && c <= 0x206f) || c == 0x3000 ||
-		c == 0xfeff;
+	return c <= 0x20 || c == 0x7f || c == 0xa0 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
+		c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+/* Zero-width and bidi marks, soft hyphen. */
+static bool is_invisible(uint32_t c)
+{
+	return c == 0xad || (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+		(c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
 static bool is_digit(uint32_t c)
@@ -49,7 +55,7 @@ enum sign sms_sign(struct slice s, size_t *len)
 
 	if (s.len == 0)
 		return SIGN_END;
-	if (is_blank(c))
+	if (is_space(c) || is_invisible(c))
 		return SIGN_BLANK;
 	if (is_digit(c))
 		return SIGN_DIGIT;
@@ -110,26 +116,50 @@ struct slice sms_skip_blanks(struct slice s)
 	return s;
 }
 
+struct slice sms_skip_gap(struct slice s)
+{
+	size_t n;
+
+	for (enum sign sign = sms_sign(s, &n); sign == SIGN_BLANK || sign == SIGN_SEPARATOR;
+		sign = sms_sign(s, &n))
+		s = from(s, n);
+	return s;
+}
+
+/* Cuts both ends: white space, and separators where asked for. */
+static struct slice trim(struct slice s, bool front, bool back)
+{
+	size_t n, start = 0, keep = 0;
+	bool begun = false;
+
+	for (size_t at = 0; at < s.len; at += n) {
+		enum sign sign = sms_sign(from(s, at), &n);
+		size_t same;
+		bool space = is_space(sms_char(from(s, at), &same));
+
+		if (!begun && !space && !(front && sign == SIGN_SEPARATOR)) {
+			begun = true;
+			start = at;
+		}
+		if (begun && !space && !(back && sign == SIGN_SEPARATOR))
+			keep = at + n;
+	}
+	return keep > start ? slice_of(s.ptr + start, keep - start) : slice_of(s.ptr, 0);
+}
+
 struct slice sms_trim_blanks(struct slice s)
 {
-	size_t n, keep = 0;
-
-	s = sms_skip_blanks(s);
-	for (size_t at = 0; at < s.len; at += n)
-		if (sms_sign(from(s, at), &n) != SIGN_BLANK)
-			keep = at + n;
-	return slice_of(s.ptr, keep);
+	return trim(s, false, false);
 }
 
 struct slice sms_trim(struct slice s)
 {
-	enum sign sign;
-	size_t n;
+	return trim(s, true, false);
+}
 
-	for (sign = sms_sign(s, &n); sign == SIGN_BLANK || sign == SIGN_SEPARATOR;
-		sign = sms_sign(s, &n))
-		s = from(s, n);
-	return sms_trim_blanks(s);
+struct slice sms_trim_both(struct slice s)
+{
+	return trim(s, true, true);
 }
 
 /* The letter without its mark, upper case; other characters as they are. Only what DK, HUY and LD need. */
@@ -206,7 +236,7 @@ bool sms_brand(const struct look *l, struct slice s, bool all)
 		return false;
 	s = sms_trim_blanks(s);
 	for (size_t i = 0; i < s.len; i++) {
-		if (is_blank((unsigned char)s.ptr[i]))
+		if (is_space((unsigned char)s.ptr[i]))
 			return false;
 		capitals += s.ptr[i] >= 'A' && s.ptr[i] <= 'Z';
 		small += s.ptr[i] >= 'a' && s.ptr[i] <= 'z';
