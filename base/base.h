@@ -6,6 +6,7 @@
 #include "base/clk.h"
 #include "base/conf.h"
 #include "base/crypto.h"
+#include "base/csv.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"

@@ -12,6 +12,8 @@
 #define BOUND_TERMS 32			/* named terms of one verdict */
 #define BOUND_RULES 10000
 #define BOUND_CONFIG_FILE (4 * 1024 * 1024)
+#define BOUND_PLAN_FILE (4 * 1024 * 1024)
+#define BOUND_PORTED_FILE (1024 * 1024 * 1024) /* some 50 million ported numbers */
 #define BOUND_LOOKUP_BATCH 10000
 #define BOUND_HTTP_BODY (1024 * 1024)
 #define BOUND_CHANGES_PER_ANSWER 10000
