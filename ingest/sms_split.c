@@ -16,7 +16,7 @@ struct group {
 struct layout {
 	struct group g[GROUPS];
 	size_t n;
-	struct slice tail;
+	struct slice tail, all;
 };
 
 /* Where the sender was found: group g, and what of that group stood before and after it. */
@@ -131,6 +131,7 @@ static void lay_out(const struct plan *p, struct slice s, int64_t when, struct l
 {
 	l->n = 0;
 	l->tail = SLICE("");
+	l->all = s;
 	if (starts_bracket(s))
 		groups(p, s, when, l);
 	else if (!head(p, s, when, l))
@@ -335,11 +336,17 @@ static struct slice content_of(const struct layout *l, const struct choice *c, s
 		if (i == c->g) {
 			pieces[n++] = sms_trim_both(c->before);
 			pieces[n++] = sms_trim(c->after);
+		} else if (i < 2) {
+			pieces[n++] = l->g[i].in;
+		} else if (i > c->g) {
+			pieces[n++] = sms_trim_blanks(between(l->all, l->g[i].raw.ptr));
+			break;
 		} else {
-			pieces[n++] = i < 2 ? l->g[i].in : l->g[i].raw;
+			pieces[n++] = l->g[i].raw;
 		}
 	}
-	pieces[n++] = l->tail;
+	if (l->n <= 2 || c->g + 1 == l->n)
+		pieces[n++] = l->tail;
 	for (size_t i = 0; i < n; i++) {
 		only = pieces[i].len == 0 ? only : len == 0 ? &pieces[i] : NULL;
 		len += pieces[i].len > 0 ? pieces[i].len + (len > 0) : 0;
