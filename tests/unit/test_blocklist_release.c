@@ -1,0 +1,498 @@
+/* The keeper's release on a real PostgreSQL: what it writes holds together after any course of events. Skipped without
+ * KHIEN_TEST_PG. */
+#include <inttypes.h>
+
+#include "blocklist/list.h"
+#include "tests/unit/pgtest.h"
+
+#define T0 (INT64_C(1790000000) * US_PER_S)
+
+static struct pg *pg;
+static int64_t now = T0;
+static const struct caps wide = {100000, 1000000, 100000, 0.02};
+static int64_t epoch = 1;
+
+static void fresh(void)
+{
+	static bool first = true;
+
+	if (!first)
+		pgtest_do(pg,
+			"TRUNCATE wish, dirty, entry, release, change, admission, list_head, "
+			"protected, case_file,"
+			" action, audit, audit_pending, audit_chain, artifact, control;"
+			" DELETE FROM sender WHERE id > 0; UPDATE keeper SET epoch = 1");
+	first = false;
+	now = T0;
+	epoch = 1;
+	struct err e;
+
+	pgtest_do(pg, "UPDATE keeper SET epoch = 1");
+	pgtest_need(list_ensure(pg, now, &e), &e, "list_ensure");
+}
+
+static void mode(const char *m)
+{
+	pgtest_do(pg,
+		"INSERT INTO artifact VALUES ('\\x00', 'policy', '1', '{}', 'epoch') ON CONFLICT "
+		"DO NOTHING;"
+		" DELETE FROM control; INSERT INTO control VALUES (true, 1, '%s', false, '\\x00', "
+		"'\\x00', 'epoch', 'test')",
+		m);
+}
+
+static int64_t sender(const char *value)
+{
+	pgtest_do(pg,
+		"INSERT INTO sender (scope, value, attribution, created_at) VALUES ('number', "
+		"'%s', 'other', 'epoch')"
+		" ON CONFLICT DO NOTHING",
+		value);
+	return 0;
+}
+
+/* A wish as a worker or a person writes it, with its case and action. until_s from now; 0: open-ended. */
+static void wish(const char *value, int service, const char *origin, const char *action,
+	int64_t until_s, double score)
+{
+	char until[64] = "NULL";
+	bool automatic = strncmp(origin, "auto:", 5) == 0;
+
+	(void)sender(value);
+	if (until_s != 0)
+		(void)snprintf(until, sizeof(until), "to_timestamp(%" PRId64 ")",
+			now / US_PER_S + until_s);
+	pgtest_do(pg,
+		"INSERT INTO case_file (id, sender, service, class, first_at, due_at, opened_at)"
+		" SELECT 'c-' || right('0000000000' || id, 11) || '%d%d', id, %d, %d, "
+		"to_timestamp(1), to_timestamp(1),"
+		" to_timestamp(1) FROM sender WHERE value = '%s' ON CONFLICT DO NOTHING;"
+		"INSERT INTO wish (sender, service, origin, action, detail, case_id, until, basis, "
+		"score, first_at, decided_at,"
+		" state) SELECT s.id, %d, '%s', '%s', 'bar_in', c.id, %s, 'law', %f, "
+		"to_timestamp(1), to_timestamp(%" PRId64
+		"), 'wanted' FROM sender s JOIN case_file c ON c.sender = s.id AND c.service = %d "
+		"AND c.class = %d WHERE value = '%s'"
+		" ON CONFLICT (sender, service, origin) DO UPDATE SET action = excluded.action, "
+		"until = excluded.until,"
+		" score = excluded.score, decided_at = excluded.decided_at, state = 'wanted', "
+		"reason = '';"
+		"INSERT INTO action (case_id, sender, service, class, origin, rung, action, "
+		"decided_at, until, state, basis,"
+		" recorded_at) SELECT w.case_id, w.sender, w.service, %d, '%s', 3, 'bar_in', "
+		"w.decided_at, w.until, 'wanted', 'law',"
+		" to_timestamp(1) FROM wish w JOIN sender s ON s.id = w.sender WHERE s.value = "
+		"'%s' AND service = %d"
+		" AND w.origin = '%s' ON CONFLICT DO NOTHING;"
+		"INSERT INTO dirty (sender, service) SELECT id, %d FROM sender WHERE value = '%s'",
+		service, strcmp(origin, "auto:scam") == 0, service,
+		strcmp(origin, "auto:scam") == 0, value, service, origin, action, until, score,
+		now / US_PER_S, service, strcmp(origin, "auto:scam") == 0, value,
+		strcmp(origin, "auto:scam") == 0, automatic ? "auto" : origin, value, service,
+		origin, service, value);
+}
+
+static void drop(const char *value, int service, const char *origin)
+{
+	pgtest_do(pg,
+		"WITH x AS (DELETE FROM wish w USING sender s WHERE w.sender = s.id AND s.value = "
+		"'%s' AND w.service = %d"
+		" AND w.origin = '%s' RETURNING w.sender, w.service) INSERT INTO dirty (sender, "
+		"service) SELECT * FROM x",
+		value, service, origin);
+}
+
+static struct release_out make(const struct caps *caps, bool kill)
+{
+	struct release_out out = {0};
+	struct err e = {0};
+
+	CHECK_RC(release_make(pg, epoch, now, caps, kill, &out, &e), RC_OK, &e);
+	return out;
+}
+
+/* What must hold after every release. */
+static void check_list(void)
+{
+	struct pg_result *r = NULL;
+	struct digest sum = {{0}}, sms = {{0}};
+	struct err e;
+	int64_t n_sms = 0;
+
+	pgtest_need(
+		pg_run(pg, "SELECT " ENTRY_COLUMNS " FROM entry", NULL, 0, &r, &e), &e, "entries");
+	int rows = pg_rows(r);
+
+	for (int i = 0; i < rows; i++) {
+		struct entry one = entry_of_row(r, i, 0);
+
+		digest_add(&sum, &one);
+		if (one.service == SERVICE_SMS) {
+			digest_add(&sms, &one);
+			n_sms++;
+		}
+	}
+	pg_free(r);
+	pgtest_need(pg_run(pg, "SELECT count, digest, sms_count, sms_digest FROM list_head", NULL,
+			    0, &r, &e),
+		&e, "head");
+	CHECK_INT(pg_int(r, 0, 0), rows);
+	CHECK_INT(pg_int(r, 0, 2), n_sms);
+	struct digest head = digest_of_bytes(pg_bytes(r, 0, 1));
+	struct digest head_sms = digest_of_bytes(pg_bytes(r, 0, 3));
+
+	pg_free(r);
+	CHECK(digest_same(&sum, &head));
+	CHECK(digest_same(&sms, &head_sms));
+	/* the log alone leads to the same list */
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT count(*) FROM (SELECT scope, value, service, action, case_id, "
+			  "until, basis,"
+			  " sum(CASE op WHEN 'add' THEN 1 ELSE -1 END) n FROM change GROUP BY "
+			  "1,2,3,4,5,6,7 HAVING"
+			  " sum(CASE op WHEN 'add' THEN 1 ELSE -1 END) <> 0) x FULL JOIN entry e "
+			  "USING (scope, value, service)"
+			  " WHERE (e.action, e.case_id, e.basis) IS DISTINCT FROM (x.action, "
+			  "x.case_id, x.basis)"
+			  " OR e.until IS DISTINCT FROM x.until OR x.n <> 1"),
+		"0");
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT count(*) FROM release r WHERE added <> (SELECT count(*) FROM "
+			  "change c WHERE c.release = r.n"
+			  " AND op = 'add') OR removed <> (SELECT count(*) FROM change c WHERE "
+			  "c.release = r.n AND op = 'remove')"),
+		"0");
+	CHECK_STR(pgtest_get(pg, "SELECT max(n) - count(*) FROM release HAVING count(*) > 0"), "0");
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM audit_pending"), "0");
+}
+
+static const char *entry_of(const char *value)
+{
+	static char text[2][256];
+	static int turn;
+	struct pg_result *r = NULL;
+	struct pg_param p = pg_p_str(value);
+	struct err e;
+	char *out = text[turn++ % 2];
+
+	pgtest_need(pg_run(pg,
+			    "SELECT service || ' ' || action || ' ' || origin || ' ' || release "
+			    "FROM entry WHERE value = $1",
+			    &p, 1, &r, &e),
+		&e, "entry");
+	(void)snprintf(out, sizeof(text[0]), "%s", pg_rows(r) > 0 ? pg_text(r, 0, 0).ptr : "");
+	pg_free(r);
+	return out;
+}
+
+#define A "84912345678"
+#define B "84912345679"
+
+static void test_a_block_and_its_end(void)
+{
+	fresh();
+	CHECK(!make(&wide, false).made);
+	wish(A, 0, "auto:scam", "bar", 60, 0.9);
+	struct release_out out = make(&wide, false);
+
+	CHECK(out.made);
+	CHECK_INT(out.added, 1);
+	CHECK_INT(out.mark.release, 1);
+	CHECK_INT(out.mark.count, 1);
+	CHECK_STR(entry_of(A), "0 bar auto:scam 1");
+	check_list();
+	CHECK_STR(pgtest_get(pg, "SELECT state FROM wish"), "admitted");
+	CHECK_STR(pgtest_get(pg, "SELECT state FROM action"), "admitted");
+	CHECK_STR(pgtest_get(pg, "SELECT state || version FROM case_file"), "enforced2");
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT split_part(lines, E'\\n', 2) FROM audit WHERE what = 'release'"),
+		pgtest_get(pg,
+			"SELECT 'add number/8491*****78 sms bar ' || id || ' "
+			"until=2026-09-21T14:14:20Z' FROM case_file"));
+	CHECK(!make(&wide, false).made);
+	now += 59 * US_PER_S + 999999;
+	CHECK(!make(&wide, false).made);
+	now++;
+	out = make(&wide, false);
+	CHECK(out.made);
+	CHECK_INT(out.removed, 1);
+	CHECK_INT(out.mark.count, 0);
+	check_list();
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM wish"), "0");
+	CHECK_STR(pgtest_get(pg, "SELECT state FROM action"), "ended");
+	CHECK_STR(
+		pgtest_get(pg, "SELECT state || ' ' || outcome FROM case_file"), "closed expired");
+	CHECK(!make(&wide, false).made);
+}
+
+static void test_strongest_and_uncovering(void)
+{
+	fresh();
+	wish(A, 1, "auto:scam", "bar", 3600, 0.9);
+	(void)make(&wide, false);
+	wish(A, 1, "order:7", "bar", 0, 0);
+	struct release_out out = make(&wide, false);
+
+	CHECK_INT(out.added, 1);
+	CHECK_INT(out.removed, 1);
+	CHECK_STR(entry_of(A), "1 bar order:7 2");
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT string_agg(op, ' ' ORDER BY ord) FROM change WHERE release = 2"),
+		"remove add");
+	check_list();
+	wish(A, 1, "person:an", "label", 0, 0); /* weaker: admitted, covered, no release */
+	out = make(&wide, false);
+	CHECK(!out.made);
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM wish WHERE state = 'admitted'"), "3");
+	drop(A, 1, "order:7");
+	CHECK(make(&wide, false).made);
+	CHECK_STR(entry_of(A), "1 bar auto:scam 3");
+	now += 3600 * US_PER_S;
+	CHECK(make(&wide, false).made);
+	CHECK_STR(entry_of(A), "1 label person:an 4");
+	/* the automatic wish is over, and the person's has a case of its own */
+	CHECK_STR(pgtest_get(pg, "SELECT state FROM case_file WHERE class = 1"), "closed");
+	CHECK_STR(pgtest_get(pg, "SELECT state FROM case_file WHERE class = 0"), "enforced");
+	check_list();
+	wish(A, 0, "auto:scam", "bar", 3600, 0.9); /* the other service is another key */
+	CHECK(make(&wide, false).made);
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT string_agg(service || action, ' ' ORDER BY service) FROM entry"),
+		"0bar 1label");
+	check_list();
+}
+
+static void protect(const char *low, const char *high)
+{
+	pgtest_do(pg,
+		"INSERT INTO protected (scope, low, high, owner, reason, until, origin) VALUES "
+		"('number', '%s', '%s', 'bank',"
+		" 'hotline', to_timestamp(%" PRId64
+		"), 'test'); INSERT INTO dirty (sender, service) SELECT sender, service FROM wish",
+		low, high, now / US_PER_S + 100);
+}
+
+static void test_protected_later(void)
+{
+	fresh();
+	mode("auto");
+	wish(A, 0, "auto:scam", "bar", 3600, 0.9);
+	wish(B, 0, "order:1", "bar", 3600, 0);
+	(void)make(&wide, false);
+	protect("84912345000", "84912345999");
+	struct release_out out = make(&wide, false);
+
+	CHECK(out.made);
+	CHECK_INT(out.held, 1);
+	CHECK_STR(entry_of(A), "");
+	CHECK_STR(entry_of(B), "0 bar order:1 1"); /* an order is no automatic block */
+	CHECK_STR(pgtest_get(
+			  pg, "SELECT state || ' ' || reason FROM wish WHERE origin = 'auto:scam'"),
+		"held protected");
+	CHECK_STR(pgtest_get(pg, "SELECT state || ' ' || reason FROM action WHERE origin = 'auto'"),
+		"held protected");
+	CHECK_STR(pgtest_get(pg, "SELECT state FROM case_file WHERE class = 1"), "held");
+	check_list();
+	now += 100 * US_PER_S; /* the protection ends by itself */
+	out = make(&wide, false);
+	CHECK(out.made);
+	CHECK_STR(entry_of(A), "0 bar auto:scam 3");
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM protected"), "0");
+	CHECK_STR(pgtest_get(pg, "SELECT state || reason FROM action WHERE origin = 'auto'"),
+		"admitted");
+	check_list();
+	mode("review");
+	protect("84912345678", "84912345678");
+	(void)make(&wide, false);
+	CHECK_STR(entry_of(A), "");
+	now += 100 * US_PER_S;
+	CHECK(!make(&wide, false).made);
+	CHECK_STR(pgtest_get(
+			  pg, "SELECT state || ' ' || reason FROM wish WHERE origin = 'auto:scam'"),
+		"held review_mode");
+}
+
+static void many(int from, int n, int64_t until_s)
+{
+	pgtest_do(pg,
+		"INSERT INTO sender (scope, value, attribution, created_at) SELECT 'number', "
+		"(84900000000 + i)::text, 'other',"
+		" 'epoch' FROM generate_series(%d, %d) i;"
+		"INSERT INTO wish (sender, service, origin, action, detail, case_id, until, basis, "
+		"score, first_at, decided_at, state)"
+		" SELECT id, 0, 'auto:scam', 'bar', 'bar_in', 'c-' || right('000000000000' || id, "
+		"13), to_timestamp(%" PRId64 "), 'law', (id %% 1000) / 1000.0, to_timestamp(1), "
+		"to_timestamp(2), 'wanted' FROM sender"
+		" WHERE value BETWEEN (84900000000 + %d)::text AND (84900000000 + %d)::text;"
+		"INSERT INTO dirty (sender, service) SELECT id, 0 FROM sender"
+		" WHERE value BETWEEN (84900000000 + %d)::text AND (84900000000 + %d)::text",
+		from, from + n - 1, now / US_PER_S + until_s, from, from + n - 1, from,
+		from + n - 1);
+}
+
+static void test_caps_over_releases(void)
+{
+	static const struct caps shipped = {200, 350, 100, 0.02};
+	static const struct {
+		int64_t later_s;
+		int more, made, added, held, overflow;
+	} steps[] = {
+		{0, 250, 1, 100, 0, 150}, /* growth; nobody marks the rest dirty again */
+		{0, 0, 1, 100, 50, 0},    /* the hour is full */
+		{0, 0, 0, 0, 0, 0}, {1800, 10, 0, 0, 10, 0}, /* still */
+		{1800, 160, 1, 100, 0, 60},                  /* an hour later */
+		{0, 0, 1, 50, 10, 0},                        /* the day is full */
+		{86400 - 3600, 5, 1, 5, 0, 0},               /* a day after the first ones */
+	};
+
+	fresh();
+	int at = 0, held = 0, listed = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		CHECK_CASE("step %zu", i);
+		now += steps[i].later_s * US_PER_S;
+		if (steps[i].more > 0)
+			many(at, steps[i].more, 1000000);
+		at += steps[i].more;
+		struct release_out out = make(&shipped, false);
+
+		CHECK_INT(out.made, steps[i].made);
+		CHECK_INT(out.added, steps[i].added);
+		CHECK_INT(out.held, steps[i].held);
+		CHECK_INT(out.overflow, steps[i].overflow);
+		held += out.held;
+		listed += out.added;
+		check_list();
+	}
+	CHECK_INT(held, 70);
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT count(*) FROM wish WHERE state = 'held' AND reason = 'cap_hour'"),
+		"60");
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT count(*) FROM wish WHERE state = 'held' AND reason = 'cap_day'"),
+		"10");
+	CHECK_INT(listed + held, at);
+	/* no held one of the first wave was more urgent than an admitted one */
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT count(*) FROM wish h JOIN wish a ON h.score > a.score JOIN "
+			  "sender sh ON sh.id = h.sender JOIN sender sa"
+			  " ON sa.id = a.sender WHERE h.state = 'held' AND a.state = 'admitted' "
+			  "AND sh.value < '84900000250'"
+			  " AND sa.value < '84900000250'"),
+		"0");
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM wish WHERE state = 'wanted'"), "0");
+	/* a person's wish passes a full day */
+	wish(A, 0, "person:an", "bar", 0, 0);
+	CHECK_INT(make(&shipped, false).added, 1);
+}
+
+static void test_kill_switch(void)
+{
+	fresh();
+	wish(A, 0, "auto:scam", "bar", 3600, 0.9);
+	wish(B, 0, "order:1", "bar", 0, 0);
+	CHECK_INT(make(&wide, true).added, 1);
+	CHECK_STR(entry_of(A), "");
+	CHECK(!make(&wide, true).made);
+	drop(B, 0, "order:1"); /* an unblock is no addition */
+	CHECK_INT(make(&wide, true).removed, 1);
+	CHECK_INT(make(&wide, false).added, 1); /* off: who waited comes, though nobody marked it */
+	CHECK_STR(entry_of(A), "0 bar auto:scam 3");
+	wish(A, 0, "auto:scam", "bar", 7200, 0.9);
+	CHECK_INT(make(&wide, true).added, 1); /* a longer term of what is listed */
+	check_list();
+}
+
+static void test_two_keepers(void)
+{
+	struct release_out out = {0};
+	struct err e = {0};
+
+	fresh();
+	wish(A, 0, "auto:scam", "bar", 3600, 0.9);
+	pgtest_do(pg, "UPDATE keeper SET epoch = 2");
+	CHECK_RC(release_make(pg, 1, now, &wide, false, &out, &e), RC_CONFLICT, &e);
+	CHECK_STR(e.state, "");
+	CHECK(!out.made);
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM dirty"), "1");
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM entry"), "0");
+	epoch = 2;
+	CHECK(make(&wide, false).made);
+}
+
+static void test_the_audit_is_chained_when_nothing_else_is(void)
+{
+	struct err e;
+	int64_t links = 0;
+
+	fresh();
+	pgtest_need(audit_append(pg, now, "token:x", "read", SLICE("a\nb"), &e), &e, "append");
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM audit_pending"), "1");
+	CHECK(!make(&wide, false).made);
+	CHECK_RC(audit_verify(pg, 0, NULL, &links, &e), RC_OK, &e);
+	CHECK_INT(links, 1);
+}
+
+/* Random wishes, drops and waits: the sums stand after every release, and at the end a list built at once from the wishes is the
+ * same. */
+static void test_random_course(void)
+{
+	static const char *const origins[] = {"auto:scam", "auto:nuisance", "person:an", "order:1"};
+	static const char *const actions[] = {"bar", "throttle", "label"};
+	unsigned seed = 7;
+
+	fresh();
+	for (int i = 0; i < 150; i++) {
+		for (int j = 0; j < 4; j++) {
+			char value[16];
+			unsigned pick = (seed = seed * 1664525u + 1013904223u) >> 8;
+
+			(void)snprintf(value, sizeof(value), "8490000%04u", pick % 12);
+			if (pick % 5 == 0)
+				drop(value, (int)(pick / 12 % 2), origins[pick / 24 % 4]);
+			else
+				wish(value, (int)(pick / 12 % 2), origins[pick / 24 % 4],
+					actions[pick / 96 % 3], pick / 288 % 4 * 50,
+					(pick % 100) / 100.0);
+			now += (pick % 30) * US_PER_S + pick % 1000000;
+		}
+		(void)make(&wide, i % 7 == 0);
+		check_list();
+	}
+	pgtest_do(pg,
+		"CREATE TEMP TABLE was AS SELECT scope, value, service, action, case_id, until, "
+		"origin FROM entry;"
+		"DELETE FROM entry; TRUNCATE change, release; UPDATE list_head SET release = 0, "
+		"count = 0, digest ="
+		" decode(repeat('00', 32), 'hex'), sms_count = 0, sms_digest = decode(repeat('00', "
+		"32), 'hex');"
+		"INSERT INTO dirty (sender, service) SELECT DISTINCT sender, service FROM wish");
+	(void)make(&wide, false);
+	check_list();
+	pgtest_do(pg,
+		"INSERT INTO was SELECT scope, value, service, action, case_id, until, origin FROM "
+		"entry");
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT count(*) FROM (SELECT 1 FROM was GROUP BY scope, value, service, "
+			  "action, case_id, until,"
+			  " origin HAVING count(*) <> 2) x"),
+		"0");
+	CHECK_STR(pgtest_get(pg, "SELECT (count(*) > 5)::text FROM entry"), "true");
+}
+
+int main(void)
+{
+	pg = pgtest_begin();
+	if (pg == NULL)
+		return 0;
+	RUN(test_a_block_and_its_end);
+	RUN(test_strongest_and_uncovering);
+	RUN(test_protected_later);
+	RUN(test_caps_over_releases);
+	RUN(test_kill_switch);
+	RUN(test_two_keepers);
+	RUN(test_the_audit_is_chained_when_nothing_else_is);
+	RUN(test_random_course);
+	pgtest_end(pg);
+	return check_done();
+}
