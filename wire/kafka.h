@@ -33,7 +33,7 @@ struct kafka_part {
 
 struct kafka_consumer;
 
-/* Called inside kafka_poll on the owner's thread. Partitions the callback left out (offset < 0) are not fetched; kafka_resume_at
+/* Called inside kafka_poll and kafka_consumer_close on the owner's thread; it must not call back into the consumer. Partitions the callback left out (offset < 0) are not fetched; kafka_resume_at
  * brings them in later. */
 typedef void kafka_rebalance(void *arg, enum kafka_event event, struct kafka_part *parts, size_t n);
 
@@ -46,18 +46,21 @@ OWNER(kafka_consumer_close, struct kafka_consumer);
 
 struct kafka_batch; /* owns its records' memory */
 struct kafka_batch *kafka_batch_new(void);
-void kafka_batch_free(struct kafka_batch *b);
+void kafka_batch_free(struct kafka_batch *b); /* also after its consumer is closed, which empties it */
 OWNER(kafka_batch_free, struct kafka_batch);
 void kafka_batch_reset(struct kafka_batch *b);
 size_t kafka_batch_count(const struct kafka_batch *b);
 const struct kafka_record *kafka_batch_at(const struct kafka_batch *b, size_t i);
 /* Gathers records of one call until max_records, max_bytes or linger_ms after the first one; waits at most wait_ms for the first.
  * Records of several partitions may be mixed, each partition in order. RC_NONE: nothing came. RC_CONFLICT: a partition's offset is out of
- * range: *bad names it, it is paused and left to the caller (alarm, record the gap). RC_RETRY: brokers away. */
+ * range or its next record fails its checksum: *bad names it, it is paused and left to the caller (alarm, record the gap,
+ * kafka_resume_at). RC_RETRY: brokers away. RC_FATAL: this consumer cannot go on: close it. The batch is reset first. */
 MUST_USE enum rc kafka_poll(struct kafka_consumer *c, int wait_ms, int linger_ms, size_t max_records, size_t max_bytes,
 			    struct kafka_batch *b, struct kafka_part *bad, struct err *e);
-/* Drops what was prefetched for the partition and fetches from `offset` (re-assigns; never seek). Also un-parks a left-out one. */
+/* Drops what was prefetched for the partition and fetches from `offset` (re-assigns; never seek). Also un-parks a left-out one.
+ * RC_CONFLICT: not assigned to us. */
 MUST_USE enum rc kafka_resume_at(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *e);
+/* A pause drops what was prefetched; going on fetches again after the last record handed over. RC_CONFLICT: not assigned to us. */
 MUST_USE enum rc kafka_pause(struct kafka_consumer *c, const char *topic, int32_t partition, bool pause, struct err *e);
 /* Commits the offset to Kafka as a courtesy for lag tools; asynchronous, failures are ignored. */
 void kafka_courtesy_commit(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t next_offset);
@@ -74,7 +77,8 @@ OWNER(kafka_producer_close, struct kafka_producer);
  * by key. headers: name, value, …, NULL; may be NULL. */
 MUST_USE enum rc kafka_send(struct kafka_producer *p, const char *topic, int32_t partition, struct slice key, struct slice value,
 			    const char *const *headers, struct err *e);
-/* Waits until everything queued is acknowledged. RC_RETRY after wait_ms or on a failed delivery (e says how many failed). */
+/* Waits until everything queued is acknowledged. RC_RETRY after wait_ms or on a failed delivery (e says how many failed); what was
+ * not acknowledged may still arrive, so a repeat must do no harm. RC_FATAL: this producer cannot go on: close it. */
 MUST_USE enum rc kafka_producer_flush(struct kafka_producer *p, int wait_ms, struct err *e);
 uint64_t kafka_delivered(const struct kafka_producer *p); /* acknowledged so far */
 uint64_t kafka_failed(const struct kafka_producer *p);

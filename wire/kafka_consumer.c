@@ -233,10 +233,14 @@ static bool leave(struct kafka_consumer *c)
 	int64_t end_us = clk_system.mono_us(&clk_system) + KAFKA_CLOSE_MS * (US_PER_S / 1000);
 	bool closed = false;
 
-	if (error == NULL)
-		while (!(closed = rd_kafka_consumer_closed(c->rk) != 0) &&
-			clk_system.mono_us(&clk_system) < end_us)
-			(void)rd_kafka_queue_poll_callback(q, 50);
+	while (error == NULL && !closed && clk_system.mono_us(&clk_system) < end_us) {
+		/* Serves the rebalance; what was prefetched comes out too. */
+		rd_kafka_message_t *m = rd_kafka_consume_queue(q, 50);
+
+		if (m != NULL)
+			rd_kafka_message_destroy(m);
+		closed = rd_kafka_consumer_closed(c->rk) != 0;
+	}
 	if (error != NULL)
 		rd_kafka_error_destroy(error);
 	rd_kafka_queue_destroy(q);

@@ -72,13 +72,14 @@ int64_t pg_int(const struct pg_result *r, int row, int col)
 {
 	struct slice s = pg_text(r, row, col);
 	int64_t v = 0;
+	bool integer;
 
 	if (pg_null(r, row, col))
 		return 0;
 	if (PQfformat(r->res, col) == 1)
 		return binary_int(s);
-	if (slice_i64(s, &v) != RC_OK)
-		assert(!"pg_int of a column that is no integer");
+	integer = slice_i64(s, &v) == RC_OK;
+	assert(integer);
 	return v;
 }
 

@@ -57,13 +57,14 @@ static void from_start(void *arg, enum kafka_event event, struct kafka_part *par
 
 static void consume(const char *brokers)
 {
+	int assigned = 0; /* outlives the consumer, whose close calls from_start too */
 	static const char *const topics[] = {"complaints"};
 	struct kafka_settings s = {.brokers = brokers, .client_id = "test", .group = "g"};
 	OWN(kafka_batch_free) struct kafka_batch *b = kafka_batch_new();
 	OWN(kafka_consumer_close) struct kafka_consumer *c = NULL;
 	struct kafka_part bad;
 	struct err e = {0};
-	int assigned = 0, seen = 0;
+	int seen = 0;
 	int64_t next[3] = {0}, low = -1, high = -1;
 
 	CHECK_RC(kafka_consumer_open(&s, topics, 1, from_start, &assigned, &c, &e), RC_OK, &e);
