@@ -283,7 +283,7 @@ static void on_end(
 	*state = NULL;
 }
 
-static void on_log(void *arg, const char *fmt, va_list ap)
+static PRINTF(2, 0) void on_log(void *arg, const char *fmt, va_list ap)
 {
 	char line[512];
 
