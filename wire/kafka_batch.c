@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/clk.h"
 
 struct kafka_batch *kafka_batch_new(void)
 {

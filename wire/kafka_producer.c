@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#include "base/log.h"
 
 #define FLUSH_AT_CLOSE_MS 5000
 

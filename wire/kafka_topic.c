@@ -3,7 +3,6 @@
  * create topics on request. */
 #include "wire/kafka_rd.h"
 
-#include "base/clk.h"
 
 static void metadata_own(const struct rd_kafka_metadata **md)
 {

@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clk.h"
-#include "base/log.h"
 
 static void conninfo_own(PQconninfoOption **o)
 {

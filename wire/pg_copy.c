@@ -5,7 +5,6 @@
 #include <endian.h>
 #include <stdlib.h>
 
-#include "base/clk.h"
 #include "wire/pg_conn.h"
 
 #define EPOCH_2000_DAYS 10957

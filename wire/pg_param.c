@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "base/clk.h"
 #include "wire/pg_conn.h"
 
 #define ARRAY_CAP (256UL * 1024 * 1024)
