@@ -1,0 +1,389 @@
+/* What the ladder decided, kept as one row per episode, and the wishes that follow from the newest one. The keeper may be admitting or
+ * holding the same wishes at this moment: what a wish becomes is therefore decided inside the statement, on the row as it is then, and
+ * a wish that says the same is not touched. Leaves out caps and the list itself: those are the keeper's. */
+#include <stdlib.h>
+
+#include "cases/ledger.h"
+
+/* The decisions of one touched sender, service and class. */
+struct ruling {
+	const struct touched *t;
+	enum report_class cls;
+	const struct kase *kase; /* NULL: nothing to say but that it is over */
+};
+
+static enum rc gather(const struct work *w, const struct touched *t, size_t n, struct arena *a,
+	struct docket *out, struct err *e)
+{
+	struct ruling *at = arena_array(a, 2 * n, sizeof(*at));
+	size_t kept = 0;
+
+	if (n > 0 && at == NULL)
+		return err_set(e, RC_LIMIT, "ledger: the batch's memory is used up");
+	for (size_t i = 0; i < n; i++)
+		for (enum report_class c = CLASS_NUISANCE; c <= CLASS_SCAM; c++) {
+			bool says = t[i].cls[c].n_episodes > 0 || t[i].cls[c].one_leg;
+
+			if (!says && !w->known[i][c])
+				continue;
+			const struct kase *k = case_of(w, i, c);
+			if (says && k == NULL)
+				return err_set(e, RC_FATAL, "ledger: a decision without a case");
+			at[kept++] = (struct ruling){&t[i], c, says ? k : NULL};
+		}
+	*out = (struct docket){.at = at, .n = kept};
+	return RC_OK;
+}
+
+/* ---- episodes ---- */
+
+/* What a stored episode becomes when the ladder says it again. What was lifted, or acted on, is not undone by saying it again; what was
+ * wished for and is over has ended. */
+#define NEXT_STATE                                                                               \
+	"CASE WHEN a.state IN ('ended', 'admitted', 'wanted') AND excluded.state = 'expired' "   \
+	"THEN 'ended'"                                                                           \
+	" WHEN a.state = 'admitted' AND excluded.reason <> 'protected' THEN 'admitted'"          \
+	" WHEN a.state = 'held' AND a.reason LIKE 'cap\\_%' AND excluded.state = 'wanted' THEN " \
+	"'held'"                                                                                 \
+	" ELSE excluded.state END"
+#define NEXT_REASON                                                                             \
+	"CASE WHEN a.state = 'held' AND a.reason LIKE 'cap\\_%' AND excluded.state = 'wanted' " \
+	"THEN a.reason"                                                                         \
+	" WHEN a.state = 'admitted' AND excluded.reason <> 'protected' THEN ''"                 \
+	" ELSE excluded.reason END"
+
+static enum rc send_episodes(struct ledger *l, const struct ledger_settings *s,
+	const struct docket *d, int64_t now_us, struct arena *a, int *sent, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO action AS a (origin, case_id, sender, service, class, rung, action, "
+		"decided_at,"
+		" until, state, reason, basis, reporters, matched, score, terms, rules, policy, "
+		"recorded_at)"
+		" SELECT 'auto', u.*, $16, $17, $18 FROM unnest($1::text[], $2::bigint[], "
+		"$3::smallint[],"
+		" $4::smallint[], $5::smallint[], $6::text[], $7::timestamptz[], $8::timestamptz[],"
+		" $9::text[], $10::text[], $11::text[], $12::int[], $13::int[], $14::real[], "
+		"$15::text[]) u"
+		" ON CONFLICT (sender, service, class, decided_at)"
+		" WHERE origin = 'auto' AND state <> 'superseded' DO UPDATE SET"
+		" rung = excluded.rung, action = excluded.action, until = excluded.until,"
+		" basis = excluded.basis, reporters = excluded.reporters, matched = "
+		"excluded.matched,"
+		" state = " NEXT_STATE ", reason = " NEXT_REASON
+		" WHERE a.state <> 'lifted' AND (a.rung, a.action, a.until, a.reporters, "
+		"a.matched, a.state,"
+		" a.reason) IS DISTINCT FROM (excluded.rung, excluded.action, excluded.until,"
+		" excluded.reporters, excluded.matched, " NEXT_STATE ", " NEXT_REASON ")"
+		" RETURNING a.case_id, a.sender, a.service, a.class, a.action, a.state, a.reason,"
+		" a.decided_at, a.until";
+
+	arrays_begin(l);
+	struct pg_array *kase = array_of(l, PG_TEXT), *sender = array_of(l, PG_INT8),
+			*service = array_of(l, PG_INT2), *cls = array_of(l, PG_INT2),
+			*rung = array_of(l, PG_INT2), *action = array_of(l, PG_TEXT),
+			*decided = array_of(l, PG_TIMESTAMPTZ),
+			*until = array_of(l, PG_TIMESTAMPTZ), *state = array_of(l, PG_TEXT),
+			*reason = array_of(l, PG_TEXT), *basis = array_of(l, PG_TEXT),
+			*reporters = array_of(l, PG_INT4), *matched = array_of(l, PG_INT4),
+			*score = array_of(l, PG_FLOAT4), *terms = array_of(l, PG_TEXT);
+	for (size_t i = 0; i < d->n; i++)
+		for (size_t j = 0; j < d->at[i].t->cls[d->at[i].cls].n_episodes; j++) {
+			const struct touched *t = d->at[i].t;
+			const struct decided *x = &t->cls[d->at[i].cls].episodes[j];
+
+			pg_array_text(kase, slice_str(d->at[i].kase->id));
+			pg_array_int(sender, t->sender_id);
+			pg_array_int(service, t->service);
+			pg_array_int(cls, d->at[i].cls);
+			pg_array_int(rung, x->rung);
+			pg_array_text(action, slice_str(x->action));
+			pg_array_time(decided, x->decided_at);
+			pg_array_time(until, x->until);
+			pg_array_text(state, slice_str(x->state));
+			pg_array_text(reason, slice_str(x->reason != NULL ? x->reason : ""));
+			pg_array_text(basis, slice_str(x->basis != NULL ? x->basis : ""));
+			pg_array_int(reporters, x->reporters);
+			pg_array_int(matched, x->matched);
+			pg_array_real(score, t->score);
+			pg_array_text(terms, t->terms.len > 0 ? t->terms : SLICE("[]"));
+		}
+	if (kase->count == 0)
+		return RC_OK;
+	struct pg_param p[] = {pg_p_array(kase), pg_p_array(sender), pg_p_array(service),
+		pg_p_array(cls), pg_p_array(rung), pg_p_array(action), pg_p_array(decided),
+		pg_p_array(until), pg_p_array(state), pg_p_array(reason), pg_p_array(basis),
+		pg_p_array(reporters), pg_p_array(matched), pg_p_array(score), pg_p_array(terms),
+		pg_p_str(s->rules_version), pg_p_str(s->policy_version), pg_p_time(now_us, a)};
+	*sent += 1;
+	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
+}
+
+/* Where the ladder's knowledge begins: what was decided before it can neither be confirmed nor withdrawn. */
+static int64_t horizon(const struct touched *t, enum report_class c)
+{
+	if (t->n_votes >= BOUND_VOTES_PER_SENDER)
+		return INT64_MAX;
+	if (t->cls[c].n_episodes > 1 && t->cls[c].episodes[0].decided_at - 1 > t->floor)
+		return t->cls[c].episodes[0].decided_at - 1;
+	return t->floor;
+}
+
+/* Episodes that the ladder no longer has: a report that came late has moved or joined them. */
+static enum rc send_superseded(struct ledger *l, const struct work *w, const struct touched *t,
+	const struct docket *d, int *sent, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE action a SET state = 'superseded', reason = 'recomputed'"
+		" FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::timestamptz[])"
+		" k(sender, service, class, horizon)"
+		" WHERE a.sender = k.sender AND a.service = k.service AND a.class = k.class"
+		" AND a.origin = 'auto' AND a.state <> 'superseded' AND a.state <> 'lifted'"
+		" AND (k.horizon IS NULL OR a.decided_at > k.horizon)"
+		" AND NOT EXISTS (SELECT FROM unnest($5::bigint[], $6::smallint[], $7::smallint[],"
+		" $8::timestamptz[]) x(sender, service, class, decided_at) WHERE x.sender = "
+		"a.sender"
+		" AND x.service = a.service AND x.class = a.class AND x.decided_at = a.decided_at)";
+
+	arrays_begin(l);
+	struct pg_array *sender = array_of(l, PG_INT8), *service = array_of(l, PG_INT2),
+			*cls = array_of(l, PG_INT2), *from = array_of(l, PG_TIMESTAMPTZ),
+			*x_sender = array_of(l, PG_INT8), *x_service = array_of(l, PG_INT2),
+			*x_cls = array_of(l, PG_INT2), *x_at = array_of(l, PG_TIMESTAMPTZ);
+	for (size_t i = 0; i < d->n; i++) {
+		const struct ruling *v = &d->at[i];
+		int64_t begin = horizon(v->t, v->cls);
+
+		if (!w->known[v->t - t][v->cls] || begin == INT64_MAX)
+			continue;
+		pg_array_int(sender, v->t->sender_id);
+		pg_array_int(service, v->t->service);
+		pg_array_int(cls, v->cls);
+		pg_array_time(from, begin);
+		for (size_t j = 0; j < v->t->cls[v->cls].n_episodes; j++) {
+			pg_array_int(x_sender, v->t->sender_id);
+			pg_array_int(x_service, v->t->service);
+			pg_array_int(x_cls, v->cls);
+			pg_array_time(x_at, v->t->cls[v->cls].episodes[j].decided_at);
+		}
+	}
+	if (sender->count == 0)
+		return RC_OK;
+	struct pg_param p[] = {pg_p_array(sender), pg_p_array(service), pg_p_array(cls),
+		pg_p_array(from), pg_p_array(x_sender), pg_p_array(x_service), pg_p_array(x_cls),
+		pg_p_array(x_at)};
+	*sent += 1;
+	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct touched *x = a, *y = b;
+
+	if (x->sender_id != y->sender_id)
+		return x->sender_id < y->sender_id ? -1 : 1;
+	return (int)x->service - (int)y->service;
+}
+
+static void note_time(struct buf *b, const char *name, int64_t us)
+{
+	char text[TIME_TEXT];
+
+	if (us == TIME_NONE)
+		return;
+	time_format(us, text);
+	buf_fmt(b, " %s=%s", name, text);
+}
+
+static enum rc recv_episodes(struct ledger *l, const struct touched *t, size_t n, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_recv(l->pg, &r, e);
+
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct touched key = {
+			.sender_id = pg_int(r, i, 1), .service = (enum service)pg_int(r, i, 2)};
+		const struct touched *at = bsearch(&key, t, n, sizeof(*t), by_place);
+		struct slice kase = pg_text(r, i, 0), action = pg_text(r, i, 4),
+			     state = pg_text(r, i, 5), reason = pg_text(r, i, 6);
+		char masked[MASKED_TEXT];
+
+		if (at == NULL)
+			return err_set(e, RC_FATAL, "ledger: an action nobody took");
+		buf_fmt(&l->audit, "action %.*s %s/%s %s %s %.*s %.*s%s%.*s", (int)kase.len,
+			kase.ptr, scope_name(at->sender.scope), masked_sender(&at->sender, masked),
+			service_name(at->service), class_name((enum report_class)pg_int(r, i, 3)),
+			(int)action.len, action.ptr, (int)state.len, state.ptr,
+			reason.len > 0 ? " " : "", (int)reason.len, reason.ptr);
+		note_time(&l->audit, "decided_at", pg_time_us(r, i, 7));
+		note_time(&l->audit, "until", pg_time_us(r, i, 8));
+		buf_byte(&l->audit, '\n');
+	}
+	return rc;
+}
+
+/* ---- wishes ---- */
+
+/* What should be on the list, or wait for people, because of one class. */
+struct hope {
+	bool want;
+	const char *action, *detail, *basis, *state, *reason;
+	int64_t until,
+		decided_at; /* until of no wish: an admitted one that ends then may stay (shadow) */
+	enum rung rung;
+};
+
+static struct hope hope_of(const struct work *w, const struct touched *t, enum report_class c)
+{
+	size_t n = t->cls[c].n_episodes;
+	const struct decided *x = n > 0 ? &t->cls[c].episodes[n - 1] : NULL;
+	bool live = x != NULL && (strcmp(x->state, "wanted") == 0 || strcmp(x->state, "held") == 0);
+
+	if (live)
+		return (struct hope){
+			.want = true,
+			.action = x->rung == RUNG_THROTTLE ? "throttle" : "bar",
+			.detail = x->action,
+			.basis = x->basis != NULL ? x->basis : "",
+			.state = x->state,
+			.reason = x->reason != NULL ? x->reason : "",
+			.until = x->until,
+			.decided_at = x->decided_at,
+			.rung = x->rung,
+		};
+	if (t->cls[c].one_leg && !w->shadow)
+		return (struct hope){
+			.want = true,
+			.action = "bar",
+			.detail = "bar",
+			.basis = "many reports, no independent signal",
+			.state = "held",
+			.reason = "one_leg",
+			.until = TIME_NONE,
+			.decided_at = t->cls[c].one_leg_at,
+			.rung = RUNG_BAR,
+		};
+	return (struct hope){
+		.until = x != NULL && strcmp(x->state, "shadow") == 0 ? x->until : TIME_NONE,
+		.decided_at = TIME_NONE,
+	};
+}
+
+/* An admitted wish that is still running: it stays when the new one would only be held (a mode or a rule changed meanwhile), unless its
+ * sender is protected now. */
+#define STAYS                                                                          \
+	"(w.state = 'admitted' AND coalesce(w.until > $15, true) AND d.state = 'held'" \
+	" AND d.reason <> 'protected')"
+/* The same wish again: admitted already, held back by the keeper, or word for word. */
+#define SAME                                                                        \
+	"(w.until IS NOT DISTINCT FROM d.until AND w.action = d.action AND"         \
+	" ((w.state = 'admitted' AND d.reason <> 'protected')"                      \
+	" OR (w.state = 'held' AND w.reason LIKE 'cap\\_%' AND d.state = 'wanted')" \
+	" OR (w.state = d.state AND w.reason = d.reason AND w.detail = d.detail"    \
+	" AND w.case_id = d.case_id AND w.decided_at = d.decided_at AND w.rung = d.rung)))"
+
+static enum rc send_wishes(struct ledger *l, const struct work *w, const struct docket *d,
+	int64_t now_us, struct arena *a, int *sent, struct err *e)
+{
+	/* In ON CONFLICT the new row is called excluded; STAYS and SAME call it d. */
+	static const char sql[] =
+		"WITH d AS MATERIALIZED (SELECT * FROM unnest($1::bool[], $2::bigint[], "
+		"$3::smallint[],"
+		" $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[],"
+		" $10::smallint[], $11::real[], $12::timestamptz[], $13::timestamptz[], "
+		"$14::text[],"
+		" $16::text[]) u(want, sender, service, origin, action, detail, case_id, until, "
+		"basis, rung,"
+		" score, first_at, decided_at, state, reason)),"
+		" gone AS (DELETE FROM wish w USING d WHERE NOT d.want AND w.sender = d.sender"
+		" AND w.service = d.service AND w.origin = d.origin"
+		" AND NOT (w.state = 'admitted' AND w.until IS NOT DISTINCT FROM d.until)"
+		" RETURNING w.sender, w.service),"
+		" put AS (INSERT INTO wish AS w (sender, service, origin, action, detail, case_id, "
+		"until,"
+		" basis, rung, score, first_at, decided_at, state, reason)"
+		" SELECT sender, service, origin, action, detail, case_id, until, basis, rung, "
+		"score,"
+		" first_at, decided_at, state, reason FROM d WHERE want"
+		" ON CONFLICT (sender, service, origin) DO UPDATE SET action = excluded.action,"
+		" detail = excluded.detail, case_id = excluded.case_id, until = excluded.until,"
+		" basis = excluded.basis, rung = excluded.rung, score = excluded.score,"
+		" first_at = excluded.first_at, decided_at = excluded.decided_at,"
+		" state = CASE WHEN w.state = 'admitted' AND coalesce(w.until > $15, true)"
+		" AND excluded.state = 'wanted' THEN 'admitted' ELSE excluded.state END,"
+		" reason = excluded.reason"
+		" WHERE NOT (SELECT " STAYS " OR " SAME " FROM (SELECT excluded.*) d)"
+		" RETURNING w.sender, w.service)"
+		" INSERT INTO dirty (sender, service) SELECT sender, service FROM gone"
+		" UNION SELECT sender, service FROM put";
+
+	arrays_begin(l);
+	struct pg_array *want = array_of(l, PG_BOOL), *sender = array_of(l, PG_INT8),
+			*service = array_of(l, PG_INT2), *origin = array_of(l, PG_TEXT),
+			*action = array_of(l, PG_TEXT), *detail = array_of(l, PG_TEXT),
+			*kase = array_of(l, PG_TEXT), *until = array_of(l, PG_TIMESTAMPTZ),
+			*basis = array_of(l, PG_TEXT), *rung = array_of(l, PG_INT2),
+			*score = array_of(l, PG_FLOAT4), *first = array_of(l, PG_TIMESTAMPTZ),
+			*decided = array_of(l, PG_TIMESTAMPTZ), *state = array_of(l, PG_TEXT),
+			*reason = array_of(l, PG_TEXT);
+	for (size_t i = 0; i < d->n; i++) {
+		const struct ruling *v = &d->at[i];
+		struct hope h = hope_of(w, v->t, v->cls);
+
+		pg_array_int(want, h.want);
+		pg_array_int(sender, v->t->sender_id);
+		pg_array_int(service, v->t->service);
+		pg_array_text(
+			origin, v->cls == CLASS_SCAM ? SLICE("auto:scam") : SLICE("auto:nuisance"));
+		pg_array_text(action, slice_str(h.action));
+		pg_array_text(detail, slice_str(h.detail));
+		pg_array_text(kase, v->kase != NULL ? slice_str(v->kase->id) : slice_of(NULL, 0));
+		pg_array_time(until, h.until);
+		pg_array_text(basis, slice_str(h.basis));
+		pg_array_int(rung, h.rung);
+		pg_array_real(score, v->t->score);
+		pg_array_time(first, v->kase != NULL ? v->kase->first_at : TIME_NONE);
+		pg_array_time(decided, h.decided_at);
+		pg_array_text(state, slice_str(h.state));
+		pg_array_text(reason, slice_str(h.reason));
+	}
+	struct pg_param p[] = {pg_p_array(want), pg_p_array(sender), pg_p_array(service),
+		pg_p_array(origin), pg_p_array(action), pg_p_array(detail), pg_p_array(kase),
+		pg_p_array(until), pg_p_array(basis), pg_p_array(rung), pg_p_array(score),
+		pg_p_array(first), pg_p_array(decided), pg_p_array(state), pg_p_time(now_us, a),
+		pg_p_array(reason)};
+	*sent += 1;
+	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
+}
+
+/* Wishes before actions: the order of the keeper, who writes both. */
+enum rc actions_send(struct ledger *l, const struct ledger_settings *s, const struct work *w,
+	const struct touched *t, size_t n_touched, int64_t now_us, struct arena *a,
+	struct docket *out, int *sent, struct err *e)
+{
+	int recorded = 0;
+	enum rc rc = gather(w, t, n_touched, a, out, e);
+
+	if (rc != RC_OK || out->n == 0)
+		return rc;
+	rc = send_wishes(l, w, out, now_us, a, sent, e);
+	if (rc == RC_OK)
+		rc = send_superseded(l, w, t, out, sent, e);
+	if (rc == RC_OK)
+		rc = send_episodes(l, s, out, now_us, a, &recorded, e);
+	out->recorded = recorded > 0;
+	*sent += recorded;
+	return rc;
+}
+
+enum rc actions_recv(struct ledger *l, const struct docket *d, int sent, const struct touched *t,
+	size_t n_touched, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (int i = 0; rc == RC_OK && i < sent - (d->recorded ? 1 : 0); i++)
+		rc = pg_recv(l->pg, NULL, e);
+	if (rc == RC_OK && d->recorded)
+		rc = recv_episodes(l, t, n_touched, e);
+	return rc;
+}

@@ -1,0 +1,161 @@
+/* The worker's connection and the two rounds of a batch, in their order. What each step does is in claim.c, people.c, votes.c,
+ * casework.c, actions.c and store.c. */
+#include <stdlib.h>
+
+#include "cases/ledger.h"
+
+#define AUDIT_CAP (16u << 20)
+#define OUT_CAP (64u << 20)
+
+/* Statements of a batch walk from a few thousand keys into large tables by index. A plan made while a table was still small would
+ * scan it whole, and be kept; so the planner is told once. */
+static const char session[] = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
+			      "SET enable_hashjoin = off;"
+			      " SET enable_mergejoin = off; SET jit = off";
+
+enum rc ledger_open(const struct pg_options *o, struct ledger **out, struct err *e)
+{
+	OWN(ledger_close) struct ledger *l = calloc(1, sizeof(*l));
+	enum rc rc = l != NULL ? RC_OK : err_set(e, RC_RETRY, "out of memory");
+
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; i < LEDGER_ARRAYS; i++)
+		pg_array_init(&l->arrays[i], PG_INT8);
+	buf_init(&l->audit, AUDIT_CAP);
+	buf_init(&l->out, OUT_CAP);
+	rc = pg_open(o, &l->pg, e);
+	if (rc == RC_OK)
+		rc = pg_script(l->pg, session, e);
+	if (rc == RC_OK)
+		*out = TAKE(l);
+	return rc;
+}
+
+void ledger_close(struct ledger *l)
+{
+	if (l == NULL)
+		return;
+	pg_close(l->pg);
+	for (size_t i = 0; i < LEDGER_ARRAYS; i++)
+		pg_array_done(&l->arrays[i]);
+	buf_done(&l->audit);
+	buf_done(&l->out);
+	free(l);
+}
+
+struct pg *ledger_pg(struct ledger *l)
+{
+	return l->pg;
+}
+
+void arrays_begin(struct ledger *l)
+{
+	l->n_arrays = 0;
+}
+
+struct pg_array *array_of(struct ledger *l, enum pg_type type)
+{
+	assert(l->n_arrays < LEDGER_ARRAYS);
+	struct pg_array *a = &l->arrays[l->n_arrays++];
+	a->type = type;
+	pg_array_clear(a);
+	return a;
+}
+
+const char *masked_sender(const struct sender *s, char room[MASKED_TEXT])
+{
+	return s->scope == SCOPE_NAME ? s->value : log_mask(slice_str(s->value), room);
+}
+
+void ledger_abort(struct ledger *l)
+{
+	if (l == NULL)
+		return;
+	l->work = NULL;
+	pg_rollback(l->pg);
+}
+
+/* Three round trips: ids and fence; reporters and senders; votes. */
+enum rc ledger_claim(struct ledger *l, const struct ledger_settings *s, struct ledger_batch *b,
+	int64_t now_us, struct arena *a, struct control *control, struct touched **touched,
+	size_t *n_touched, bool *fenced, struct err *e)
+{
+	struct work *w = arena_alloc(a, sizeof(*w));
+	struct claims *claims = NULL;
+
+	*fenced = false;
+	if (w != NULL)
+		w->filed = arena_array(a, b->n, sizeof(*w->filed));
+	if (w == NULL || w->filed == NULL)
+		return err_set(e, RC_LIMIT, "ledger: the batch's memory is used up");
+	l->work = w;
+	buf_clear(&l->audit);
+	enum rc rc = pg_pipeline_begin(l->pg, e);
+	if (rc == RC_OK)
+		rc = claims_send(l, s, b, now_us, a, &claims, e);
+	if (rc == RC_OK)
+		rc = people_send(l, w, b, a, e);
+	if (rc == RC_OK)
+		rc = claims_recv(l, claims, b, control, fenced, e);
+	if (rc == RC_OK)
+		w->shadow = strcmp(control->mode, "shadow") == 0;
+	if (rc == RC_OK)
+		rc = people_recv(l, w, e);
+	if (rc == RC_OK)
+		rc = people_make(l, s, w, b, now_us, a, e);
+	if (rc == RC_OK)
+		rc = votes_merge(l, w, b, now_us, a, touched, n_touched, e);
+	if (rc == RC_OK)
+		rc = cases_shared(l, s, w, b, now_us, a, e);
+	if (rc == RC_OK)
+		rc = pg_pipeline_end(l->pg, e);
+	return rc;
+}
+
+/* What the last pipeline sent, answered. */
+static enum rc recv_all(struct ledger *l, int sent, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (int i = 0; rc == RC_OK && i < sent; i++)
+		rc = pg_recv(l->pg, NULL, e);
+	return rc;
+}
+
+/* One round trip for what follows from the judgement, one for the audit of it, then the reports. */
+enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s, struct ledger_batch *b,
+	struct touched *touched, size_t n_touched, int64_t now_us, struct arena *a, struct err *e)
+{
+	struct work *w = l->work;
+	struct docket docket = {.n = 0};
+	int actions = 0, sent = 0;
+
+	assert(w != NULL); /* ledger_claim came before */
+	enum rc rc = cases_gather(l, s, w, b, touched, n_touched, a, e);
+	if (rc == RC_OK)
+		rc = pg_pipeline_begin(l->pg, e);
+	if (rc == RC_OK)
+		rc = actions_send(l, s, w, touched, n_touched, now_us, a, &docket, &actions, e);
+	if (rc == RC_OK)
+		rc = standing_send(l, s, touched, n_touched, a, &sent, e);
+	if (rc == RC_OK)
+		rc = records_send(l, s, w, b, now_us, a, &sent, e);
+	if (rc == RC_OK)
+		rc = cases_store(l, w, touched, now_us, a, &sent, e);
+	if (rc == RC_OK)
+		rc = actions_recv(l, &docket, actions, touched, n_touched, e);
+	if (rc == RC_OK)
+		rc = audit_send(l, s, b, now_us, a, &sent, e);
+	if (rc == RC_OK)
+		rc = recv_all(l, sent, e);
+	if (rc == RC_OK)
+		rc = pg_pipeline_end(l->pg, e);
+	if (rc == RC_OK)
+		rc = reports_copy(l, s, w, b, now_us, e);
+	if (rc == RC_OK)
+		rc = pg_commit(l->pg, e);
+	if (rc == RC_OK)
+		l->work = NULL;
+	return rc;
+}

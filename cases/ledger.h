@@ -1,0 +1,144 @@
+/* Private to cases: what the files of one batch share. A batch is one transaction; its memory is the caller's arena, but for the
+ * parameter arrays and text buffers, which the connection's owner keeps from batch to batch. */
+#pragma once
+
+#include <assert.h>
+
+#include "cases/cases.h"
+
+#define LEDGER_ARRAYS 32
+#define NOBODY SIZE_MAX
+
+/* One reporter of the batch. */
+struct person {
+	uint8_t mac[MAC_LEN];
+	int64_t id; /* 0: not known yet */
+	float trust;
+	struct slice number; /* E.164 digits */
+	bool wanted;         /* a claimed record names it */
+};
+
+/* One sender of the batch. */
+struct party {
+	const struct filing *by; /* a filing that names it; its attributes */
+	int64_t id;
+};
+
+/* What the ledger knows of a filing beside it. */
+struct filed {
+	size_t person;  /* index, NOBODY */
+	size_t party;   /* index, NOBODY: no sender */
+	size_t touched; /* index, NOBODY: no vote */
+	int32_t seq;    /* of its outcome; 0: none */
+	bool merged;    /* its vote was there already */
+	float weight;
+};
+
+#define CASE_ID 24
+
+/* An open case as it was read. */
+struct open_case {
+	char id[CASE_ID]; /* "": there is none */
+	int64_t first_at;
+	bool observed; /* its state is open */
+};
+
+/* A case that the batch touches, of a touched sender and service. */
+struct kase {
+	size_t touched;
+	enum report_class cls;
+	char id[CASE_ID];
+	int64_t reports, first_at, due_at;
+	bool opened; /* by this batch */
+	bool look;   /* its state may change */
+};
+
+struct work {
+	struct filed *filed; /* one per filing */
+	struct person *people;
+	size_t n_people;
+	struct party *parties;
+	size_t n_parties;
+	bool (*known)[CLASSES]; /* per touched: there are actions or wishes of this class */
+	struct open_case (*open)[CLASSES]; /* per touched */
+	struct open_case shared[SERVICES][CLASSES]; /* of reports without a sender */
+	struct kase *cases;
+	size_t n_cases;
+	bool shadow;	   /* nothing is wished for */
+};
+
+struct ledger {
+	struct pg *pg;
+	struct pg_array arrays[LEDGER_ARRAYS];
+	size_t n_arrays;
+	struct buf audit; /* lines of this batch */
+	struct buf out;
+	struct work *work; /* between claim and settle; in the batch's arena */
+};
+
+/* Arrays for one statement: begin, take as many as needed, send. pg_send copies, so the next statement begins anew. */
+void arrays_begin(struct ledger *l);
+struct pg_array *array_of(struct ledger *l, enum pg_type type);
+
+/* claim.c: fence, control, ids. Sends its statements; the answers settle dispositions and outcome numbers. */
+struct claims;
+MUST_USE enum rc claims_send(struct ledger *l, const struct ledger_settings *s,
+	struct ledger_batch *b, int64_t now_us, struct arena *a, struct claims **out, struct err *e);
+MUST_USE enum rc claims_recv(struct ledger *l, struct claims *k, struct ledger_batch *b,
+	struct control *control, bool *fenced, struct err *e);
+
+/* people.c: reporters and senders, found or made. */
+MUST_USE enum rc people_send(struct ledger *l, struct work *w, struct ledger_batch *b,
+	struct arena *a, struct err *e);
+MUST_USE enum rc people_recv(struct ledger *l, struct work *w, struct err *e);
+MUST_USE enum rc people_make(struct ledger *l, const struct ledger_settings *s, struct work *w,
+	struct ledger_batch *b, int64_t now_us, struct arena *a, struct err *e);
+
+/* votes.c: votes merged and read back, what is known of their senders. */
+MUST_USE enum rc votes_merge(struct ledger *l, struct work *w, struct ledger_batch *b,
+	int64_t now_us, struct arena *a, struct touched **touched, size_t *n_touched, struct err *e);
+
+/* casework.c: cases found, opened and moved. `sent` counts the statements whose answers are still to be received. */
+MUST_USE enum rc cases_send_open(
+	struct ledger *l, const struct pg_param touched[2], struct err *e);
+MUST_USE enum rc cases_recv_open(struct ledger *l, struct work *w, struct err *e);
+MUST_USE enum rc cases_shared(struct ledger *l, const struct ledger_settings *s, struct work *w,
+	const struct ledger_batch *b, int64_t now_us, struct arena *a, struct err *e);
+MUST_USE enum rc cases_gather(struct ledger *l, const struct ledger_settings *s, struct work *w,
+	const struct ledger_batch *b, const struct touched *t, size_t n_touched, struct arena *a,
+	struct err *e);
+MUST_USE enum rc cases_store(struct ledger *l, const struct work *w, const struct touched *t,
+	int64_t now_us, struct arena *a, int *sent, struct err *e);
+/* The case of a touched sender and class; NULL: the batch touches none. */
+const struct kase *case_of(const struct work *w, size_t touched, enum report_class c);
+/* "8491*****78"; a name as it is. Borrowed from either. */
+const char *masked_sender(const struct sender *s, char room[MASKED_TEXT]);
+
+/* actions.c: what was decided, and the wishes that follow. */
+struct ruling;
+struct docket {
+	struct ruling *at;
+	size_t n;
+	bool recorded; /* its episodes were sent and answer with audit lines */
+};
+MUST_USE enum rc actions_send(struct ledger *l, const struct ledger_settings *s,
+	const struct work *w, const struct touched *t, size_t n_touched, int64_t now_us,
+	struct arena *a, struct docket *out, int *sent, struct err *e);
+/* Receives what actions_send sent, in its order. */
+MUST_USE enum rc actions_recv(struct ledger *l, const struct docket *d, int sent,
+	const struct touched *t, size_t n_touched, struct err *e);
+
+/* store.c: reports, quarantine, messages out, counters, standing, audit. */
+MUST_USE enum rc reports_copy(struct ledger *l, const struct ledger_settings *s,
+	const struct work *w, const struct ledger_batch *b, int64_t now_us, struct err *e);
+MUST_USE enum rc records_send(struct ledger *l, const struct ledger_settings *s,
+	const struct work *w, const struct ledger_batch *b, int64_t now_us, struct arena *a,
+	int *sent, struct err *e);
+MUST_USE enum rc standing_send(struct ledger *l, const struct ledger_settings *s,
+	const struct touched *touched, size_t n_touched, struct arena *a, int *sent, struct err *e);
+MUST_USE enum rc audit_send(struct ledger *l, const struct ledger_settings *s,
+	const struct ledger_batch *b, int64_t now_us, struct arena *a, int *sent, struct err *e);
+
+/* control.c */
+extern const char control_read_sql[];
+MUST_USE enum rc control_of(struct pg_result *r, struct control *out, struct err *e);

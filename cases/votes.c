@@ -1,0 +1,477 @@
+/* What accepted reports count: one vote per sender, service, reporter and day, merged by the rules of docs/judgement.md section 3 in
+ * memory for the batch and again in SQL with what is stored, so that neither order nor grouping matters. Then the votes of every
+ * touched sender are read back for the engine to judge. */
+#include <stdlib.h>
+
+#include "cases/ledger.h"
+
+struct ballot {
+	int64_t sender;
+	enum service service;
+	size_t filing;
+	struct vote v;
+};
+
+static enum rc full(struct err *e)
+{
+	return err_set(e, RC_LIMIT, "ledger: the batch's memory is used up");
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	if (a == TIME_NONE || b == TIME_NONE)
+		return a == TIME_NONE ? b : a;
+	return a < b ? a : b;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static float larger(float a, float b)
+{
+	return a > b ? a : b;
+}
+
+/* The same as the statement below does with what is stored. */
+static void merge(struct vote *v, const struct vote *w)
+{
+	v->weight = larger(v->weight, w->weight);
+	v->scam = v->scam || w->scam;
+	v->text_score = larger(v->text_score, w->text_score);
+	v->claim_score = larger(v->claim_score, w->claim_score);
+	v->first_at = earlier(v->first_at, w->first_at);
+	v->last_at = later(v->last_at, w->last_at);
+	v->verified_at = earlier(v->verified_at, w->verified_at);
+	v->scam_at = earlier(v->scam_at, w->scam_at);
+	v->yes_at = earlier(v->yes_at, w->yes_at);
+	v->spoof_at = earlier(v->spoof_at, w->spoof_at);
+}
+
+static struct vote vote_of(const struct filing *f, const struct filed *x, int64_t reporter)
+{
+	bool carried = f->service == SERVICE_SMS && f->matched == MATCHED_YES;
+	struct vote v = {
+		.reporter = reporter,
+		.day = time_day_vn(f->received_at),
+		.weight = x->weight,
+		.scam = f->cls == CLASS_SCAM,
+		.first_at = TIME_NONE,
+		.last_at = TIME_NONE,
+		.verified_at = TIME_NONE,
+		.scam_at = TIME_NONE,
+		.yes_at = TIME_NONE,
+		.spoof_at = f->spoofed ? f->received_at : TIME_NONE,
+	};
+
+	if (!(x->weight > 0))
+		return v;
+	v.text_score = carried ? f->text_score : 0;
+	v.claim_score = carried ? 0 : f->text_score;
+	v.first_at = v.last_at = f->received_at;
+	if (!f->verified)
+		return v;
+	v.verified_at = f->received_at;
+	if (f->cls == CLASS_SCAM)
+		v.scam_at = f->received_at;
+	if (f->matched == MATCHED_YES)
+		v.yes_at = f->received_at;
+	return v;
+}
+
+static int by_place(const struct ballot *x, const struct ballot *y)
+{
+	if (x->sender != y->sender)
+		return x->sender < y->sender ? -1 : 1;
+	return (int)x->service - (int)y->service;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct ballot *x = a, *y = b;
+	int d = by_place(x, y);
+
+	if (d != 0)
+		return d;
+	if (x->v.day != y->v.day)
+		return x->v.day < y->v.day ? -1 : 1;
+	if (x->v.reporter != y->v.reporter)
+		return x->v.reporter < y->v.reporter ? -1 : 1;
+	return 0;
+}
+
+static int by_key_and_order(const void *a, const void *b)
+{
+	const struct ballot *x = a, *y = b;
+	int d = by_key(a, b);
+
+	if (d != 0)
+		return d;
+	return x->filing < y->filing ? -1 : x->filing > y->filing;
+}
+
+struct ballots {
+	struct ballot *at;
+	size_t n;
+};
+
+/* One ballot per key; the filings behind the first of a key were merged. */
+static enum rc gather(struct work *w, const struct ledger_batch *b, struct arena *a,
+	struct ballots *out, struct err *e)
+{
+	struct ballot *at = arena_array(a, b->n, sizeof(*at));
+	size_t n = 0, kept = 0;
+
+	if (at == NULL)
+		return full(e);
+	for (size_t i = 0; i < b->n; i++) {
+		const struct filing *f = &b->filings[i];
+		struct filed *x = &w->filed[i];
+
+		x->touched = NOBODY;
+		if (f->disposition != DISP_ACCEPTED || x->party == NOBODY)
+			continue;
+		const struct person *p = &w->people[x->person];
+		x->weight = f->counts ? p->trust : 0;
+		at[n++] = (struct ballot){
+			w->parties[x->party].id, f->service, i, vote_of(f, x, p->id)};
+	}
+	qsort(at, n, sizeof(*at), by_key_and_order);
+	for (size_t i = 0; i < n; i++) {
+		if (kept > 0 && by_key(&at[kept - 1], &at[i]) == 0) {
+			merge(&at[kept - 1].v, &at[i].v);
+			w->filed[at[i].filing].merged = true;
+			continue;
+		}
+		at[kept++] = at[i];
+	}
+	*out = (struct ballots){at, kept};
+	return RC_OK;
+}
+
+/* ---- stored and read back ---- */
+
+/* GREATEST and LEAST pass over NULL, as merge() passes over TIME_NONE. Answers for votes that were there. */
+static enum rc send_merge(struct ledger *l, const struct ballots *bs, struct err *e)
+{
+	static const char sql[] =
+		"WITH m AS (INSERT INTO vote AS v (sender, service, day, reporter, weight, scam, "
+		"text_score,"
+		" claim_score, first_at, last_at, verified_at, scam_at, yes_at, spoof_at)"
+		" SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::date[], $4::bigint[],"
+		" $5::real[], $6::bool[], $7::real[], $8::real[], $9::bigint[], $10::bigint[],"
+		" $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])"
+		" ON CONFLICT (sender, service, day, reporter) DO UPDATE SET"
+		" weight = greatest(v.weight, excluded.weight), scam = v.scam OR excluded.scam,"
+		" text_score = greatest(v.text_score, excluded.text_score),"
+		" claim_score = greatest(v.claim_score, excluded.claim_score),"
+		" first_at = least(v.first_at, excluded.first_at),"
+		" last_at = greatest(v.last_at, excluded.last_at),"
+		" verified_at = least(v.verified_at, excluded.verified_at),"
+		" scam_at = least(v.scam_at, excluded.scam_at), yes_at = least(v.yes_at, "
+		"excluded.yes_at),"
+		" spoof_at = least(v.spoof_at, excluded.spoof_at)"
+		" RETURNING v.sender, v.service, v.day, v.reporter, v.xmax <> 0 AS known)"
+		" SELECT sender, service, day - DATE '1970-01-01', reporter FROM m WHERE known";
+	enum {
+		SENDER,
+		SERVICE,
+		DAY,
+		REPORTER,
+		WEIGHT,
+		SCAM,
+		TEXT,
+		CLAIM,
+		FIRST,
+		LAST,
+		VERIFIED,
+		SCAM_AT,
+		YES,
+		SPOOF,
+		COLUMNS
+	};
+	static const enum pg_type types[COLUMNS] = {PG_INT8, PG_INT2, PG_DATE, PG_INT8, PG_FLOAT4,
+		PG_BOOL, PG_FLOAT4, PG_FLOAT4, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8,
+		PG_INT8};
+	struct pg_array *c[COLUMNS];
+	struct pg_param p[COLUMNS];
+
+	arrays_begin(l);
+	for (int i = 0; i < COLUMNS; i++)
+		c[i] = array_of(l, types[i]);
+	for (size_t i = 0; i < bs->n; i++) {
+		const struct ballot *t = &bs->at[i];
+		const int64_t times[] = {t->v.first_at, t->v.last_at, t->v.verified_at,
+			t->v.scam_at, t->v.yes_at, t->v.spoof_at};
+
+		pg_array_int(c[SENDER], t->sender);
+		pg_array_int(c[SERVICE], t->service);
+		pg_array_int(c[DAY], t->v.day);
+		pg_array_int(c[REPORTER], t->v.reporter);
+		pg_array_real(c[WEIGHT], t->v.weight);
+		pg_array_int(c[SCAM], t->v.scam);
+		pg_array_real(c[TEXT], t->v.text_score);
+		pg_array_real(c[CLAIM], t->v.claim_score);
+		for (int k = 0; k < (int)ARRAY_LEN(times); k++) {
+			if (times[k] == TIME_NONE)
+				pg_array_null(c[FIRST + k]);
+			else
+				pg_array_int(c[FIRST + k], times[k]);
+		}
+	}
+	for (int i = 0; i < COLUMNS; i++)
+		p[i] = pg_p_array(c[i]);
+	return pg_send(l->pg, sql, p, COLUMNS, e);
+}
+
+static enum rc recv_merge(struct ledger *l, struct work *w, const struct ballots *bs, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_recv(l->pg, &r, e);
+
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct ballot key = {.sender = pg_int(r, i, 0),
+			.service = (enum service)pg_int(r, i, 1),
+			.v = {.day = (int32_t)pg_int(r, i, 2), .reporter = pg_int(r, i, 3)}};
+		const struct ballot *t = bsearch(&key, bs->at, bs->n, sizeof(*bs->at), by_key);
+
+		if (t == NULL)
+			return err_set(e, RC_FATAL, "ledger: a vote nobody cast");
+		w->filed[t->filing].merged = true;
+	}
+	return rc;
+}
+
+/* The touched senders and services as two arrays, for the reads below. */
+static void touched_arrays(
+	struct ledger *l, const struct touched *t, size_t n, struct pg_param p[2])
+{
+	arrays_begin(l);
+	struct pg_array *sender = array_of(l, PG_INT8), *service = array_of(l, PG_INT2);
+
+	for (size_t i = 0; i < n; i++) {
+		pg_array_int(sender, t[i].sender_id);
+		pg_array_int(service, t[i].service);
+	}
+	p[0] = pg_p_array(sender);
+	p[1] = pg_p_array(service);
+}
+
+static const char newest_sql[] =
+	"SELECT t.ord, v.reporter, v.day - DATE '1970-01-01', v.weight, v.scam, v.text_score,"
+	" v.claim_score, v.first_at, v.last_at, v.verified_at, v.scam_at, v.yes_at, v.spoof_at"
+	" FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY t(sender, service, ord)"
+	" CROSS JOIN LATERAL (SELECT * FROM vote v WHERE v.sender = t.sender AND v.service = "
+	"t.service"
+	" ORDER BY v.day DESC, v.reporter LIMIT 5000) v";
+_Static_assert(BOUND_VOTES_PER_SENDER == 5000, "the limit in newest_sql");
+
+static int64_t time_at(const struct pg_result *r, int row, int col)
+{
+	return pg_null(r, row, col) ? TIME_NONE : pg_int(r, row, col);
+}
+
+static void read_vote(const struct pg_result *r, int row, struct vote *v)
+{
+	v->reporter = pg_int(r, row, 1);
+	v->day = (int32_t)pg_int(r, row, 2);
+	v->weight = (float)pg_real(r, row, 3);
+	v->scam = pg_bool(r, row, 4);
+	v->text_score = (float)pg_real(r, row, 5);
+	v->claim_score = (float)pg_real(r, row, 6);
+	v->first_at = time_at(r, row, 7);
+	v->last_at = time_at(r, row, 8);
+	v->verified_at = time_at(r, row, 9);
+	v->scam_at = time_at(r, row, 10);
+	v->yes_at = time_at(r, row, 11);
+	v->spoof_at = time_at(r, row, 12);
+}
+
+/* Rows come grouped, but nothing promises it: they are counted first, then placed. */
+static enum rc recv_newest(
+	struct ledger *l, struct touched *t, size_t n, struct arena *a, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_recv(l->pg, &r, e);
+
+	if (rc != RC_OK)
+		return rc;
+	int rows = pg_rows(r);
+	for (int i = 0; i < rows; i++) {
+		int64_t ord = pg_int(r, i, 0);
+		if (ord < 1 || (size_t)ord > n)
+			return err_set(e, RC_FATAL, "ledger: votes nobody asked for");
+		t[ord - 1].n_votes++;
+	}
+	for (size_t i = 0; i < n; i++) {
+		t[i].votes = arena_array(a, t[i].n_votes, sizeof(struct vote));
+		if (t[i].n_votes > 0 && t[i].votes == NULL)
+			return full(e);
+		t[i].n_votes = 0;
+	}
+	for (int i = 0; i < rows; i++) {
+		struct touched *one = &t[pg_int(r, i, 0) - 1];
+		read_vote(r, i, &one->votes[one->n_votes++]);
+	}
+	return RC_OK;
+}
+
+/* ---- what else is known of them ---- */
+
+static const char floors_sql[] =
+	"SELECT t.ord, st.floor FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY"
+	" t(sender, service, ord) JOIN standing st ON st.sender = t.sender AND st.service = "
+	"t.service"
+	" WHERE st.floor IS NOT NULL";
+
+static const char protected_sql[] =
+	"SELECT t.ord FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY"
+	" t(sender, service, ord) JOIN sender s ON s.id = t.sender"
+	" WHERE " PROTECTED_EXISTS("t.service", "$3::timestamptz");
+
+/* Which of them the machine has decided about before; all others have nothing to withdraw. */
+static const char known_sql[] =
+	"SELECT t.ord, x.class FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY"
+	" t(sender, service, ord) CROSS JOIN LATERAL ("
+	"SELECT a.class::int FROM action a WHERE a.sender = t.sender AND a.service = t.service"
+	" AND a.origin = 'auto' AND a.state <> 'superseded'"
+	" UNION ALL SELECT (w.origin = 'auto:scam')::int FROM wish w WHERE w.sender = t.sender"
+	" AND w.service = t.service AND w.origin IN ('auto:nuisance', 'auto:scam')) x";
+
+static enum rc recv_floors(struct ledger *l, struct touched *t, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_recv(l->pg, &r, e);
+
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++)
+		t[pg_int(r, i, 0) - 1].floor = pg_time_us(r, i, 1);
+	return rc;
+}
+
+static enum rc recv_protected(struct ledger *l, struct touched *t, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_recv(l->pg, &r, e);
+
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++)
+		t[pg_int(r, i, 0) - 1].is_protected = true;
+	return rc;
+}
+
+static enum rc recv_known(struct ledger *l, struct work *w, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_recv(l->pg, &r, e);
+
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++)
+		w->known[pg_int(r, i, 0) - 1][pg_int(r, i, 1) == CLASS_SCAM] = true;
+	return rc;
+}
+
+/* One per sender and service, in the order of the ballots; every filing learns its own. */
+static enum rc list_touched(struct work *w, const struct ledger_batch *b, const struct ballots *bs,
+	struct arena *a, struct touched **out, size_t *n_out, struct err *e)
+{
+	struct touched *t = arena_array(a, bs->n, sizeof(*t));
+	size_t n = 0;
+
+	if (bs->n > 0 && t == NULL)
+		return full(e);
+	for (size_t i = 0; i < bs->n; i++) {
+		if (i > 0 && by_place(&bs->at[i - 1], &bs->at[i]) == 0)
+			continue;
+		const struct filing *f = &b->filings[bs->at[i].filing];
+		t[n++] = (struct touched){
+			.sender_id = bs->at[i].sender,
+			.sender = f->sender,
+			.service = f->service,
+			.attribution = f->attribution,
+			.floor = TIME_NONE,
+			.as_of = TIME_NONE,
+		};
+	}
+	w->known = arena_array(a, n, sizeof(*w->known));
+	w->open = arena_array(a, n, sizeof(*w->open));
+	if (n > 0 && (w->known == NULL || w->open == NULL))
+		return full(e);
+	*out = t;
+	*n_out = n;
+	return RC_OK;
+}
+
+static int touched_by_place(const void *a, const void *b)
+{
+	const struct touched *x = a, *y = b;
+
+	if (x->sender_id != y->sender_id)
+		return x->sender_id < y->sender_id ? -1 : 1;
+	return (int)x->service - (int)y->service;
+}
+
+static void index_touched(
+	struct work *w, const struct ledger_batch *b, const struct touched *t, size_t n)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		struct touched key = {.service = b->filings[i].service};
+
+		if (b->filings[i].disposition != DISP_ACCEPTED || w->filed[i].party == NOBODY)
+			continue;
+		key.sender_id = w->parties[w->filed[i].party].id;
+		const struct touched *at = bsearch(&key, t, n, sizeof(*t), touched_by_place);
+		w->filed[i].touched = (size_t)(at - t);
+	}
+}
+
+static enum rc send_reads(struct ledger *l, const struct touched *t, size_t n, int64_t now_us,
+	struct arena *a, struct err *e)
+{
+	struct pg_param p[3];
+
+	touched_arrays(l, t, n, p);
+	p[2] = pg_p_time(now_us, a);
+	enum rc rc = pg_send(l->pg, newest_sql, p, 2, e);
+	if (rc == RC_OK)
+		rc = pg_send(l->pg, floors_sql, p, 2, e);
+	if (rc == RC_OK)
+		rc = pg_send(l->pg, protected_sql, p, 3, e);
+	if (rc == RC_OK)
+		rc = pg_send(l->pg, known_sql, p, 2, e);
+	if (rc == RC_OK)
+		rc = cases_send_open(l, p, e);
+	return rc;
+}
+
+enum rc votes_merge(struct ledger *l, struct work *w, struct ledger_batch *b, int64_t now_us,
+	struct arena *a, struct touched **touched, size_t *n_touched, struct err *e)
+{
+	struct ballots bs = {NULL, 0};
+	struct touched *t = NULL;
+	size_t n = 0;
+	enum rc rc = gather(w, b, a, &bs, e);
+
+	if (rc == RC_OK)
+		rc = list_touched(w, b, &bs, a, &t, &n, e);
+	if (rc == RC_OK && n > 0)
+		rc = send_merge(l, &bs, e);
+	if (rc == RC_OK && n > 0)
+		rc = send_reads(l, t, n, now_us, a, e);
+	if (rc == RC_OK && n > 0)
+		rc = recv_merge(l, w, &bs, e);
+	if (rc == RC_OK && n > 0)
+		rc = recv_newest(l, t, n, a, e);
+	if (rc == RC_OK && n > 0)
+		rc = recv_floors(l, t, e);
+	if (rc == RC_OK && n > 0)
+		rc = recv_protected(l, t, e);
+	if (rc == RC_OK && n > 0)
+		rc = recv_known(l, w, e);
+	if (rc == RC_OK && n > 0)
+		rc = cases_recv_open(l, w, e);
+	if (rc != RC_OK)
+		return rc;
+	index_touched(w, b, t, n);
+	*touched = t;
+	*n_touched = n;
+	return RC_OK;
+}
