@@ -1,0 +1,541 @@
+/* Loads a folder of rule packs: all files, all rules, all examples, or nothing. What is wrong is complained about in stages (files,
+ * keys, names, patterns, examples), each over the whole folder. Leaves out running the rules: that is verdict.c. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "classifier/fold.h"
+#include "classifier/rules.h"
+
+#define HOSTILE_BYTES 1500
+#define HOSTILE_STEPS 1000
+#define HOSTILE_WORDS 64
+
+/* ---- files ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct pack_file *)a)->name, ((const struct pack_file *)b)->name);
+}
+
+static bool is_pack(const char *name)
+{
+	size_t len = strlen(name);
+
+	return name[0] != '.' && len > 5 && strcmp(name + len - 5, ".yaml") == 0;
+}
+
+static enum rc add_file(struct pack *p, const char *dir, const char *name, struct err *e)
+{
+	struct pack_file *grown = reallocarray(p->file, p->files + 1, sizeof(*grown));
+	struct pack_file *f;
+
+	if (grown == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	p->file = grown;
+	f = &p->file[p->files++];
+	*f = (struct pack_file){0};
+	buf_init(&f->bytes, BOUND_CONFIG_FILE);
+	if (asprintf(&f->path, "%s/%s", dir, name) < 0) {
+		f->path = NULL;
+		return err_set(e, RC_RETRY, "out of memory");
+	}
+	f->name = f->path + strlen(dir) + 1;
+	return RC_OK;
+}
+
+static enum rc list_files(struct pack *p, const char *dir, struct complaints *c, struct err *e)
+{
+	DIR *d = opendir(dir);
+	enum rc rc = RC_OK;
+
+	if (d == NULL) {
+		complain(c, dir, 0, "cannot be read: %s", strerror(errno));
+		return RC_OK;
+	}
+	for (const struct dirent *f = readdir(d); f != NULL && rc == RC_OK; f = readdir(d)) {
+		if (!is_pack(f->d_name))
+			continue;
+		if (p->files == BOUND_PACK_FILES) {
+			complain(c, dir, 0, "more than %d files", BOUND_PACK_FILES);
+			break;
+		}
+		rc = add_file(p, dir, f->d_name, e);
+	}
+	(void)closedir(d);
+	if (rc == RC_OK && p->files == 0)
+		complain(c, dir, 0, "no rule pack (*.yaml) in this folder");
+	if (p->files > 0)
+		qsort(p->file, p->files, sizeof(*p->file), by_name);
+	return rc;
+}
+
+static enum rc read_files(struct pack *p, struct complaints *c, struct err *e)
+{
+	for (size_t i = 0; i < p->files; i++) {
+		struct pack_file *f = &p->file[i];
+		struct err why = {0};
+		enum rc rc = file_read(f->path, false, &f->bytes, &why);
+
+		if (rc == RC_OK)
+			rc = yaml_parse(f->path, buf_slice(&f->bytes), &f->doc, &why);
+		if (rc == RC_RETRY)
+			return err_set(e, rc, "%s", why.text);
+		if (rc != RC_OK)
+			complain_text(c, why.text);
+	}
+	return RC_OK;
+}
+
+/* Over each file's name, length and bytes, the look-alikes last: all that a verdict depends on. */
+static enum rc hash_files(struct pack *p, const char *fold_table_path, struct err *e)
+{
+	BUF_OWN struct buf all;
+	BUF_OWN struct buf fold;
+	size_t bound = (p->files + 1) * (BOUND_CONFIG_FILE + 512);
+	enum rc rc;
+
+	buf_init(&all, bound);
+	buf_init(&fold, BOUND_CONFIG_FILE);
+	rc = file_read(fold_table_path, false, &fold, e);
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; i < p->files; i++) {
+		buf_fmt(&all, "%s\n%zu\n", p->file[i].name, p->file[i].bytes.len);
+		buf_add(&all, buf_slice(&p->file[i].bytes));
+	}
+	buf_fmt(&all, "homoglyphs.tsv\n%zu\n", fold.len);
+	buf_add(&all, buf_slice(&fold));
+	if (all.failed)
+		return err_set(e, RC_RETRY, "out of memory");
+	sha256(buf_slice(&all), p->hash);
+	return RC_OK;
+}
+
+static enum rc join_versions(struct pack *p, struct err *e)
+{
+	p->version = calloc(p->files, sizeof(p->file->version));
+	if (p->version == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	for (size_t i = 0, at = 0; i < p->files; i++)
+		at += (size_t)sprintf(
+			p->version + at, "%s%s", i > 0 ? "+" : "", p->file[i].version);
+	return RC_OK;
+}
+
+/* ---- names ---- */
+
+/* A symbol, or an id, and where it stands. */
+struct named {
+	const char *symbol;
+	int64_t id;
+	uint32_t rule; /* UINT32_MAX: a combination */
+	const char *file;
+	int line;
+};
+struct names {
+	struct named *by_symbol;
+	size_t n;
+};
+
+static int by_symbol(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int cmp = strcmp(x->symbol, y->symbol);
+
+	return cmp != 0 ? cmp : (x->rule > y->rule) - (x->rule < y->rule);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return x->id != y->id ? (x->id < y->id ? -1 : 1)
+			      : (x->rule > y->rule) - (x->rule < y->rule);
+}
+
+static bool find_rule(const void *arg, struct slice name, uint32_t *out)
+{
+	const struct names *names = arg;
+	size_t low = 0, high = names->n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		struct slice s = slice_str(names->by_symbol[mid].symbol);
+		int cmp = memcmp(s.ptr, name.ptr, s.len < name.len ? s.len : name.len);
+
+		if (cmp == 0 && s.len == name.len) {
+			*out = names->by_symbol[mid].rule;
+			return *out != UINT32_MAX;
+		}
+		if (cmp < 0 || (cmp == 0 && s.len < name.len))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
+/* names->by_symbol has room for all. */
+static void check_names(const struct pack *p, struct names *names, struct complaints *c)
+{
+	struct named *all = names->by_symbol;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->rules; i++)
+		all[n++] = (struct named){p->rule[i].symbol, p->rule[i].id, (uint32_t)i,
+			p->rule[i].file, p->rule[i].line};
+	qsort(all, n, sizeof(*all), by_id);
+	for (size_t i = 1; i < n; i++)
+		if (all[i].id == all[i - 1].id)
+			complain(c, all[i].file, all[i].line, "the id %lld stands at %s:%d already",
+				(long long)all[i].id, all[i - 1].file, all[i - 1].line);
+	for (size_t i = 0; i < p->combinations; i++)
+		all[n++] = (struct named){p->combination[i].symbol, 0, UINT32_MAX,
+			p->combination[i].file, p->combination[i].line};
+	qsort(all, n, sizeof(*all), by_symbol);
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(all[i].symbol, all[i - 1].symbol) == 0)
+			complain(c, all[i].file, all[i].line,
+				"the symbol %s stands at %s:%d already", all[i].symbol,
+				all[i - 1].file, all[i - 1].line);
+	names->n = n;
+}
+
+static void parse_combinations(struct pack *p, const struct names *names, struct complaints *c)
+{
+	const struct when_names find = {find_rule, names};
+	static const uint64_t none[BOUND_RULES / 64 + 1];
+
+	for (size_t i = 0; i < p->combinations; i++) {
+		struct combination *k = &p->combination[i];
+		struct slice near;
+		const char *why = when_parse(k->text, find, &k->when, &near);
+
+		if (why != NULL)
+			complain(c, k->file, k->when_line, "\"when\": %s%s%.*s%s", why,
+				near.len > 0 ? ", at \"" : " at the end", (int)near.len, near.ptr,
+				near.len > 0 ? "\"" : "");
+		else if (when_holds(&k->when, none))
+			complain(c, k->file, k->when_line,
+				"\"when\" is true when no rule fires: it would hold for every "
+				"text");
+	}
+}
+
+/* ---- patterns ---- */
+
+static void compile_pattern(struct rule *r, struct complaints *c)
+{
+	char why[RE_WHY];
+	size_t at;
+	const char *refused = pattern_refused(r->pattern, &at);
+
+	if (refused != NULL) {
+		complain(c, r->file, r->pattern_line, "%s: pattern, byte %zu: %s", r->symbol,
+			at + 1, refused);
+		return;
+	}
+	if (re_compile(r->pattern, &r->re, why) != RC_OK) {
+		complain(c, r->file, r->pattern_line, "%s: pattern: %s", r->symbol, why);
+		return;
+	}
+	if (re_matches_empty(r->re))
+		complain(c, r->file, r->pattern_line,
+			"%s: the pattern can match without reading a character", r->symbol);
+}
+
+/* A hostile text: `unit` again and again, and an end that fits nothing. False: the pattern is slow on it. */
+static bool quick_on(const struct re *re, struct slice unit)
+{
+	char text[HOSTILE_BYTES];
+	size_t len = 0;
+
+	while (unit.len > 0 && len + unit.len < sizeof(text)) {
+		memcpy(text + len, unit.ptr, unit.len);
+		len += unit.len;
+	}
+	text[len++] = '~';
+	return !re_needs_more(re, slice_of(text, len), HOSTILE_STEPS);
+}
+
+/* `first` once, then `second` as often as fits a gap. */
+static bool quick_on_pair(const struct re *probe, struct slice first, struct slice second)
+{
+	char unit[REPEAT_MAX * 2];
+	size_t len = first.len < REPEAT_MAX ? first.len : REPEAT_MAX;
+
+	memcpy(unit, first.ptr, len);
+	while (len + second.len <= sizeof(unit)) {
+		memcpy(unit + len, second.ptr, second.len);
+		len += second.len;
+	}
+	return quick_on(probe, slice_of(unit, len));
+}
+
+/* The words of the pattern: its runs of letters, digits and blanks. */
+static size_t words_of(struct slice pattern, struct slice out[HOSTILE_WORDS])
+{
+	size_t n = 0, run = 0;
+
+	for (size_t i = 0; i <= pattern.len && n < HOSTILE_WORDS; i++) {
+		char c = i < pattern.len ? pattern.ptr[i] : '\0';
+
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ' ') {
+			run++;
+		} else {
+			if (run > 0)
+				out[n++] = slice_of(pattern.ptr + i - run, run);
+			run = 0;
+		}
+	}
+	return n;
+}
+
+/* Each word of the pattern and each of its letters again and again, and after the words before it. */
+static bool quick_on_own_words(const struct re *probe, const struct rule *r)
+{
+	struct slice word[HOSTILE_WORDS];
+	size_t words = words_of(r->pattern, word);
+	bool done[128] = {false}, quick = true;
+
+	for (size_t i = 0; i < words && quick; i++) {
+		quick = quick_on(probe, word[i]) && quick_on_pair(probe, word[0], word[i]) &&
+			(i == 0 || quick_on_pair(probe, word[i - 1], word[i]));
+		for (size_t k = 0; k < word[i].len && quick; k++) {
+			char c = word[i].ptr[k];
+
+			if (done[(size_t)c])
+				continue;
+			done[(size_t)c] = true;
+			quick = quick_on(probe, slice_of(&c, 1)) &&
+				quick_on(probe, slice_of((char[]){c, ' '}, 2));
+		}
+	}
+	return quick;
+}
+
+static bool quick_on_examples(
+	const struct re *probe, const struct rule *r, const struct fold_table *t, struct arena *a)
+{
+	for (const struct yaml *x = r->match->child; x != NULL; x = x->next) {
+		struct folded f;
+
+		arena_reset(a);
+		if (fold(t, x->value, a, &f) != RC_OK)
+			return false;
+		struct slice text = r->raw ? x->value : f.text;
+		if (text.len > HOSTILE_BYTES - 1)
+			text.len = HOSTILE_BYTES - 1;
+		while (text.len > 0 && !slice_utf8_valid(text)) /* cut inside a character */
+			text.len--;
+		if (!quick_on(probe, text))
+			return false;
+	}
+	return true;
+}
+
+static void check_quick(
+	const struct rule *r, const struct fold_table *t, struct arena *a, struct complaints *c)
+{
+	static const struct slice hostile[] = {{"a", 1}, {"1", 1}, {" ", 1}, {".", 1}, {"-", 1},
+		{"\n", 1}, {"/", 1}, {"!", 1}, {"a ", 2}, {"1 ", 2}, {"a1", 2}, {"a.", 2},
+		{"1.", 2}, {"aaaaaaaaa ", 10}, {"0912345678 ", 11}, {"500.000d ", 9},
+		{"http://a.", 9}, {"a.a/a?a=", 8}, {"!@#$%^&*()", 10}, {"vay tien ", 9}};
+	OWN(re_free) struct re *probe = NULL;
+	char why[RE_WHY];
+	bool quick = re_compile_probe(r->pattern, &probe, why) == RC_OK;
+
+	for (size_t i = 0; i < ARRAY_LEN(hostile) && quick; i++)
+		quick = quick_on(probe, hostile[i]);
+	quick = quick && quick_on_own_words(probe, r) && quick_on_examples(probe, r, t, a);
+	if (!quick)
+		complain(c, r->file, r->pattern_line,
+			"%s: the pattern is slow: it can take more than %d steps from one "
+			"position; bound its gaps, as in .{0,30}",
+			r->symbol, HOSTILE_STEPS);
+}
+
+static enum rc compile_prefilter(struct pack *p, bool raw, struct prefilter **out, struct err *e)
+{
+	struct slice *pattern = calloc(p->rules + 1, sizeof(*pattern));
+	size_t n = 0;
+	enum rc rc = RC_OK;
+
+	if (pattern == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	for (size_t i = 0; i < p->rules; i++) {
+		if (p->rule[i].raw != raw)
+			continue;
+		pattern[i] = p->rule[i].pattern;
+		n++;
+	}
+	if (n > 0)
+		rc = prefilter_new(pattern, p->rules, out, e);
+	free(pattern);
+	return rc;
+}
+
+/* ---- examples ---- */
+
+struct trial {
+	const struct pack *p;
+	struct re_scratch *re;
+	struct prefilter_scratch *hs;
+	struct arena *arena;
+	uint64_t *candidate;
+	struct complaints *c;
+};
+
+/* Found the way a verdict finds it: a candidate of the one scan, then PCRE2. */
+static bool fires(const struct trial *t, size_t rule, struct slice raw)
+{
+	const struct rule *r = &t->p->rule[rule];
+	struct folded f;
+	size_t from, to;
+
+	arena_reset(t->arena);
+	if (fold(t->p->fold, raw, t->arena, &f) != RC_OK)
+		return false;
+	struct slice text = r->raw ? content_cut(raw) : f.text;
+	memset(t->candidate, 0, (t->p->rules / 64 + 1) * sizeof(*t->candidate));
+	prefilter_scan(r->raw ? t->p->raw : t->p->folded, t->hs, text, t->candidate);
+	return bit_get(t->candidate, rule) && re_find(r->re, t->re, text, &from, &to) == RE_YES;
+}
+
+static void try_examples(const struct trial *t, size_t rule)
+{
+	const struct rule *r = &t->p->rule[rule];
+
+	for (const struct yaml *x = r->match->child; x != NULL; x = x->next)
+		if (!fires(t, rule, x->value))
+			complain(
+				t->c, r->file, x->line, "%s does not match its example", r->symbol);
+	for (const struct yaml *x = r->nomatch->child; x != NULL; x = x->next)
+		if (fires(t, rule, x->value))
+			complain(t->c, r->file, x->line, "%s matches what it must not", r->symbol);
+}
+
+static enum rc check_examples(const struct pack *p, struct complaints *c, struct err *e)
+{
+	OWN(re_scratch_free) struct re_scratch *re = re_scratch_new();
+	OWN(arena_free) struct arena *arena = arena_new((size_t)2 << 20);
+	OWN(prefilter_scratch_free) struct prefilter_scratch *hs = NULL;
+	struct trial t = {.p = p, .re = re, .arena = arena, .c = c};
+	enum rc rc = prefilter_scratch_new(p->folded, p->raw, &hs, e);
+
+	if (rc != RC_OK)
+		return rc;
+	t.hs = hs;
+	t.candidate = calloc(p->rules / 64 + 1, sizeof(*t.candidate));
+	if (re == NULL || arena == NULL || t.candidate == NULL)
+		rc = err_set(e, RC_RETRY, "out of memory");
+	for (size_t i = 0; i < p->rules && rc == RC_OK; i++) {
+		check_quick(&p->rule[i], p->fold, arena, c);
+		try_examples(&t, i);
+	}
+	free(t.candidate);
+	return rc;
+}
+
+/* ---- the folder ---- */
+
+static enum rc check_and_compile(struct pack *p, struct complaints *c, struct err *e)
+{
+	struct names names = {calloc(p->rules + p->combinations + 1, sizeof(struct named)), 0};
+
+	if (names.by_symbol == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	check_names(p, &names, c);
+	parse_combinations(p, &names, c);
+	free(names.by_symbol);
+	for (size_t i = 0; i < p->rules; i++)
+		compile_pattern(&p->rule[i], c);
+	return RC_OK;
+}
+
+static enum rc load(struct pack *p, const char *dir, const char *fold_table_path,
+	struct complaints *c, struct err *e)
+{
+	size_t before = c->count;
+	enum rc rc = list_files(p, dir, c, e);
+
+	if (rc == RC_OK)
+		rc = read_files(p, c, e);
+	if (rc == RC_OK && c->count == before)
+		rc = rules_read(p, c, e);
+	if (rc == RC_OK && c->count == before)
+		rc = check_and_compile(p, c, e);
+	if (rc != RC_OK || c->count != before)
+		return rc;
+	rc = fold_table_load(fold_table_path, &p->fold, e);
+	if (rc == RC_INVALID || rc == RC_NONE)
+		complain_text(c, e != NULL ? e->text : fold_table_path);
+	if (rc == RC_OK)
+		rc = compile_prefilter(p, false, &p->folded, e);
+	if (rc == RC_OK)
+		rc = compile_prefilter(p, true, &p->raw, e);
+	if (rc == RC_OK)
+		rc = check_examples(p, c, e);
+	if (rc == RC_OK)
+		rc = hash_files(p, fold_table_path, e);
+	if (rc == RC_OK)
+		rc = join_versions(p, e);
+	return rc;
+}
+
+enum rc pack_load(const char *rules_dir, const char *fold_table_path, struct complaints *c,
+	struct pack **out, struct err *e)
+{
+	OWN(pack_free) struct pack *p = calloc(1, sizeof(*p));
+	size_t before = c->count;
+	enum rc rc;
+
+	if (p == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	rc = load(p, rules_dir, fold_table_path, c, e);
+	if (c->count != before)
+		return err_set(e, RC_INVALID, "%s: %zu errors", rules_dir, c->count - before);
+	if (rc == RC_OK)
+		*out = TAKE(p);
+	return rc;
+}
+
+void pack_free(struct pack *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->rules; i++)
+		re_free(p->rule[i].re);
+	for (size_t i = 0; i < p->combinations; i++)
+		free(p->combination[i].when.op);
+	for (size_t i = 0; i < p->files; i++) {
+		yaml_free(p->file[i].doc);
+		buf_done(&p->file[i].bytes);
+		free(p->file[i].path);
+	}
+	prefilter_free(p->folded);
+	prefilter_free(p->raw);
+	fold_table_free(p->fold);
+	free(p->rule);
+	free(p->combination);
+	free(p->file);
+	free(p->version);
+	free(p);
+}
+
+const char *pack_version(const struct pack *p)
+{
+	return p->version;
+}
+
+void pack_hash(const struct pack *p, uint8_t out[SHA256_LEN])
+{
+	memcpy(out, p->hash, SHA256_LEN);
+}
+
+size_t pack_rules(const struct pack *p)
+{
+	return p->rules;
+}

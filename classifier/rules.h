@@ -1,0 +1,146 @@
+/* Private to the room: what a pack is made of, shared by the files that read it (rules.c, rules_yaml.c), compile it (re_pcre2.c,
+ * scan_hs.c) and run it (verdict.c). */
+#pragma once
+
+#include "classifier/classifier.h"
+
+#define BOUND_COMBINATIONS 1000
+#define BOUND_PACK_FILES 1000
+#define BOUND_PATTERN 2000
+#define BOUND_WHEN_OPS 256
+#define PATTERN_DEPTH 20
+#define REPEAT_MAX \
+	200 /* the largest bound of a quantifier: keeps a search from growing with the square of the text */
+
+/* ---- pattern.c ---- */
+
+/* Holds a pattern to the part of the language that docs/rules.md allows. NULL: fine; else static text, and *at_byte where. */
+const char *pattern_refused(struct slice pattern, size_t *at_byte);
+
+/* ---- re_pcre2.c ---- */
+
+struct re;         /* immutable, shared by threads */
+struct re_scratch; /* a thread's */
+enum re_found { RE_NO, RE_YES, RE_GAVE_UP };
+#define RE_WHY 256
+
+/* RC_INVALID: `why` says what and where. */
+MUST_USE enum rc re_compile(struct slice pattern, struct re **out, char why[RE_WHY]);
+/* The same pattern for re_needs_more only: without the shortcuts that a text can be made to defeat. */
+MUST_USE enum rc re_compile_probe(struct slice pattern, struct re **out, char why[RE_WHY]);
+void re_free(struct re *r);
+OWNER(re_free, struct re);
+/* It can match without reading a character. */
+bool re_matches_empty(const struct re *r);
+struct re_scratch *re_scratch_new(void); /* NULL when out of memory */
+void re_scratch_free(struct re_scratch *s);
+OWNER(re_scratch_free, struct re_scratch);
+/* subject must be UTF-8. *from and *to are set with RE_YES. RE_GAVE_UP: more steps than a match may take. */
+enum re_found re_find(
+	const struct re *r, struct re_scratch *s, struct slice subject, size_t *from, size_t *to);
+/* More than `steps` backtracking steps from some position of the subject. Counted, not timed: the same on every machine. */
+bool re_needs_more(const struct re *r, struct slice subject, uint32_t steps);
+
+/* ---- scan_hs.c ---- */
+
+/* One scan over a text that says which of many patterns may match; never leaves out one that does. */
+struct prefilter;         /* immutable, shared by threads */
+struct prefilter_scratch; /* a thread's */
+
+/* Patterns by their number; a pattern with ptr NULL takes no part. A pattern that cannot be prefiltered is a candidate in every text. */
+MUST_USE enum rc prefilter_new(
+	const struct slice *pattern, size_t n, struct prefilter **out, struct err *e);
+void prefilter_free(struct prefilter *f);
+OWNER(prefilter_free, struct prefilter);
+/* Fits both; either may be NULL. */
+MUST_USE enum rc prefilter_scratch_new(const struct prefilter *a, const struct prefilter *b,
+	struct prefilter_scratch **out, struct err *e);
+void prefilter_scratch_free(struct prefilter_scratch *s);
+OWNER(prefilter_scratch_free, struct prefilter_scratch);
+/* Sets the bits of the candidates in `out` and leaves the others. text must be UTF-8. */
+void prefilter_scan(
+	const struct prefilter *f, struct prefilter_scratch *s, struct slice text, uint64_t *out);
+
+static inline bool bit_get(const uint64_t *bits, size_t i)
+{
+	return (bits[i / 64] >> (i % 64) & 1) != 0;
+}
+static inline void bit_set(uint64_t *bits, size_t i)
+{
+	bits[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+/* ---- when.c ---- */
+
+struct when_op {
+	enum when_kind { WHEN_SYMBOL, WHEN_NOT, WHEN_AND, WHEN_OR, WHEN_COUNT } kind;
+	uint32_t
+		value; /* SYMBOL: number of the rule; COUNT: how many symbols are taken off the stack */
+	uint32_t at_least; /* COUNT */
+};
+struct when {
+	struct when_op *op; /* in the order of a stack machine */
+	size_t ops;
+};
+/* The number of the plain rule of this name; false when there is none. */
+struct when_names {
+	bool (*find)(const void *arg, struct slice name, uint32_t *out);
+	const void *arg;
+};
+/* The caller owns out->op (free). NULL: fine; else static text, and *near is where in the text it went wrong. */
+const char *when_parse(
+	struct slice text, struct when_names names, struct when *out, struct slice *near);
+bool when_holds(const struct when *w, const uint64_t *fired);
+
+/* ---- rules.c ---- */
+
+struct rule {
+	int64_t id;
+	const char *symbol;
+	double weight;
+	enum label label;
+	bool raw; /* on: raw */
+	struct slice pattern;
+	struct re *re;
+	const struct yaml *match, *nomatch; /* lists of texts */
+	const char *file;
+	int line, pattern_line;
+};
+struct combination {
+	const char *symbol;
+	double weight;
+	enum label label;
+	struct slice text;
+	struct when when;
+	const char *file;
+	int line, when_line;
+};
+struct pack_file {
+	char *path, *name; /* name: without the folder */
+	struct buf bytes;
+	struct yaml_doc *doc;
+	char version[41];
+};
+struct pack {
+	struct pack_file *file; /* what the texts below borrow from */
+	size_t files;
+	char *version;
+	uint8_t hash[SHA256_LEN];
+	double bias, scam_share, cap[LABEL_SCAM + 1];
+	struct rule *rule;
+	size_t rules;
+	struct combination *combination;
+	size_t combinations;
+	struct fold_table *fold;
+	struct prefilter *folded, *raw; /* NULL: no rule of that kind */
+};
+
+/* ---- rules_yaml.c ---- */
+
+/* Reads all documents of p->file into rules, combinations, bias, share, caps and versions; complains about what is wrong. Patterns are
+ * not compiled and `when` is not parsed here. RC_RETRY when out of memory. */
+MUST_USE enum rc rules_read(struct pack *p, struct complaints *c, struct err *e);
+
+/* ---- fingerprint.c ---- */
+
+uint64_t fingerprint(struct slice folded);

@@ -1,0 +1,198 @@
+/* The verdict on one text: fold, one scan for all rules, PCRE2 for the candidates, combinations, sums, label: docs/judgement.md section 2.
+ * A pure function of text and pack; a scan holds a thread's scratch and nothing between texts. */
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "classifier/fold.h"
+#include "classifier/rules.h"
+
+#define ARENA_BYTES ((size_t)BOUND_CONTENT * FOLD_GROWTH * 8)
+
+struct scan {
+	const struct pack *p;
+	struct arena *arena;
+	struct re_scratch *re;
+	struct prefilter_scratch *hs;
+	uint64_t *candidate, *fired; /* bits by rule */
+	size_t words;
+	struct term *term; /* room for every rule and combination */
+	size_t terms;
+};
+
+void scan_free(struct scan *s)
+{
+	if (s == NULL)
+		return;
+	arena_free(s->arena);
+	re_scratch_free(s->re);
+	prefilter_scratch_free(s->hs);
+	free(s->candidate);
+	free(s->fired);
+	free(s->term);
+	free(s);
+}
+
+enum rc scan_new(const struct pack *p, struct scan **out, struct err *e)
+{
+	OWN(scan_free) struct scan *s = calloc(1, sizeof(*s));
+	enum rc rc;
+
+	if (s == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	s->p = p;
+	s->words = p->rules / 64 + 1;
+	s->arena = arena_new(ARENA_BYTES);
+	s->re = re_scratch_new();
+	s->candidate = calloc(s->words, sizeof(*s->candidate));
+	s->fired = calloc(s->words, sizeof(*s->fired));
+	s->term = calloc(p->rules + p->combinations + 1, sizeof(*s->term));
+	if (s->arena == NULL || s->re == NULL || s->candidate == NULL || s->fired == NULL ||
+		s->term == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	rc = prefilter_scratch_new(p->folded, p->raw, &s->hs, e);
+	if (rc == RC_OK)
+		*out = TAKE(s);
+	return rc;
+}
+
+/* What the rules look at: the text as received (bytes that are not UTF-8 made blanks, so that offsets stay) and the folded copy. */
+struct views {
+	struct slice content, raw;
+	struct folded folded;
+};
+
+static struct slice without_bad_bytes(struct scan *s, struct slice text)
+{
+	struct slice copy, rest;
+
+	if (slice_utf8_valid(text))
+		return text;
+	copy = arena_copy(s->arena, text);
+	assert(copy.ptr != NULL);
+	rest = copy;
+	while (rest.len > 0) {
+		char *at = (char *)(uintptr_t)rest.ptr; /* our own copy */
+		uint32_t cp;
+
+		if (!utf8_next(&rest, &cp))
+			*at = ' ';
+	}
+	return copy;
+}
+
+static void look(struct scan *s, struct slice content, struct views *v)
+{
+	enum rc rc;
+
+	arena_reset(s->arena);
+	v->content = content;
+	rc = fold(s->p->fold, content, s->arena, &v->folded);
+	assert(rc == RC_OK); /* the arena has room for the longest text */
+	if (s->p->raw != NULL)
+		v->raw = without_bad_bytes(s, content);
+}
+
+/* The raw text behind [from, to) of the folded one, whole characters of it. */
+static struct slice raw_of(const struct views *v, size_t from, size_t to)
+{
+	const uint32_t *map = v->folded.map;
+
+	while (to > 0 && to < v->folded.text.len && map[to] == map[to - 1])
+		to++;
+	return slice_of(v->content.ptr + map[from], map[to] - map[from]);
+}
+
+static void try_rule(struct scan *s, const struct views *v, size_t i, struct verdict *out)
+{
+	const struct rule *r = &s->p->rule[i];
+	size_t from = 0, to = 0;
+
+	switch (re_find(r->re, s->re, r->raw ? v->raw : v->folded.text, &from, &to)) {
+	case RE_NO:
+		return;
+	case RE_GAVE_UP:
+		out->undecided = true;
+		return;
+	case RE_YES:
+		break;
+	}
+	bit_set(s->fired, i);
+	if (r->weight == 0)
+		return;
+	struct slice match =
+		r->raw ? slice_of(v->content.ptr + from, to - from) : raw_of(v, from, to);
+	s->term[s->terms++] = (struct term){
+		r->symbol, r->weight, r->label, match, (uint32_t)(match.ptr - v->content.ptr)};
+}
+
+static void run_rules(struct scan *s, const struct views *v, struct verdict *out)
+{
+	memset(s->candidate, 0, s->words * sizeof(*s->candidate));
+	memset(s->fired, 0, s->words * sizeof(*s->fired));
+	s->terms = 0;
+	if (s->p->folded != NULL)
+		prefilter_scan(s->p->folded, s->hs, v->folded.text, s->candidate);
+	if (s->p->raw != NULL)
+		prefilter_scan(s->p->raw, s->hs, v->raw, s->candidate);
+	for (size_t w = 0; w < s->words; w++)
+		for (uint64_t bits = s->candidate[w]; bits != 0; bits &= bits - 1)
+			try_rule(s, v, w * 64 + (size_t)__builtin_ctzll(bits), out);
+	for (size_t i = 0; i < s->p->combinations; i++) {
+		const struct combination *c = &s->p->combination[i];
+
+		if (c->weight != 0 && when_holds(&c->when, s->fired))
+			s->term[s->terms++] = (struct term){
+				c->symbol, c->weight, c->label, {v->content.ptr, 0}, 0};
+	}
+}
+
+static void decide(const struct scan *s, struct verdict *out)
+{
+	double sum[LABEL_SCAM + 1] = {0};
+
+	for (size_t i = 0; i < s->terms; i++)
+		sum[s->term[i].label] += s->term[i].weight;
+	for (size_t k = LABEL_HAM; k <= LABEL_SCAM; k++) {
+		double cap = s->p->cap[k];
+
+		sum[k] = sum[k] > cap ? cap : sum[k] < -cap ? -cap : sum[k];
+	}
+	out->score =
+		1 / (1 + exp(-(s->p->bias + sum[LABEL_SCAM] + sum[LABEL_SPAM] + sum[LABEL_HAM])));
+	if (out->score < 0.5)
+		out->label = LABEL_HAM;
+	else if (sum[LABEL_SCAM] >= s->p->scam_share * (sum[LABEL_SCAM] + sum[LABEL_SPAM]))
+		out->label = LABEL_SCAM;
+	else
+		out->label = LABEL_SPAM;
+}
+
+static int by_strength(const void *a, const void *b)
+{
+	const struct term *x = a, *y = b;
+	double p = fabs(x->weight), q = fabs(y->weight);
+
+	return p != q ? (p > q ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+void classify(struct scan *s, struct slice content, struct verdict *out)
+{
+	struct views v;
+
+	out->label = LABEL_NONE;
+	out->score = 0;
+	out->undecided = false;
+	out->cut = content.len > BOUND_CONTENT;
+	out->fingerprint = 0;
+	out->terms = 0;
+	if (content.len == 0)
+		return;
+	look(s, content_cut(content), &v);
+	run_rules(s, &v, out);
+	decide(s, out);
+	out->fingerprint = fingerprint(v.folded.text);
+	qsort(s->term, s->terms, sizeof(*s->term), by_strength);
+	out->terms = s->terms < BOUND_TERMS ? s->terms : BOUND_TERMS;
+	memcpy(out->term, s->term, out->terms * sizeof(*s->term));
+}
