@@ -267,7 +267,7 @@ static bool next_end(struct ends *e)
 				return false;
 		} else if (sign == SIGN_OPEN || sign == SIGN_CLOSE) {
 			e->depth += sign == SIGN_OPEN ? 1 : -1;
-			if (e->depth < 0 || e->depth > 1)
+			if (e->depth < 0)
 				return false;
 		} else if (sign != SIGN_BLANK && sign != SIGN_SEPARATOR &&
 			!(sign == SIGN_PLUS && e->digits == 0)) {

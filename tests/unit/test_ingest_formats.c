@@ -169,7 +169,7 @@ static const struct {
 	{CONTACT("{\"matched\":\"no\"}"), DISP_ACCEPTED, "no_contact", NULL, true},
 	{CONTACT("{\"origin\":\"foreign\",\"matched\":\"yes\"}"), DISP_ACCEPTED, "spoofed", NULL,
 		true},
-	{BUT_ABOUT ",\"sender\":\"+12024561111\",\"contact\":{\"origin\":\"foreign\"}}",
+	{BUT_ABOUT ",\"sender\":\"+8615500001111\",\"contact\":{\"origin\":\"foreign\"}}",
 		DISP_ACCEPTED, "counted", NULL, true},
 	{BUT_ABOUT ",\"sender\":\"VIETTHANG\",\"contact\":{\"origin\":\"foreign\"}}", DISP_ACCEPTED,
 		"counted", NULL, true},
@@ -363,7 +363,7 @@ static void test_spoofed(void)
 		{CONTACT("{\"origin\":\"foreign\",\"matched\":\"yes\"}"), true},
 		{CONTACT("{\"origin\":\"other\",\"matched\":\"yes\"}"), false},
 		{BUT_ABOUT ",\"sender\":\"\",\"contact\":{\"matched\":\"no\"}}", false},
-		{BUT_ABOUT ",\"sender\":\"+12024561111\",\"contact\":{\"origin\":\"foreign\"}}",
+		{BUT_ABOUT ",\"sender\":\"+8615500001111\",\"contact\":{\"origin\":\"foreign\"}}",
 			false},
 		{CONTACT("{\"matched\":\"no\"},\"occurred_at\":\"2026-01-01T00:00:00Z\""),
 			true}, /* late as well */

@@ -82,6 +82,9 @@ static void test_bytes(void)
 				   "1788142300500000\0"
 				   "84912345678\0number\0"
 				   "84812341213\0xin chao";
+	static const char old[] = "S\0sms5656\0\0"
+				  "84912345678\0old\0"
+				  "84381234567\0";
 	static const char routed[] = "registry\0sms5656\0"
 				     "84912345678\0DK DNC";
 	uint8_t mac[MAC_LEN];
@@ -98,6 +101,9 @@ static void test_bytes(void)
 	CHECK(memcmp(mac, r.id_hash, MAC_LEN) == 0);
 	keys_mac(w.keys, "reporter", SLICE("84912345678"), mac);
 	CHECK(memcmp(mac, r.reporter_mac, MAC_LEN) == 0);
+	world_decode(&w, SLICE(REPORT("1", "\"sender\":\"01681234567\"")), &r);
+	keys_mac(w.keys, "body", slice_of(old, sizeof(old) - 1), mac);
+	CHECK(memcmp(mac, r.body_mac, MAC_LEN) == 0);
 	world_decode(&w, SLICE(SMS("1", "DK DNC")), &r);
 	keys_mac(w.keys, "body", slice_of(routed, sizeof(routed) - 1), mac);
 	CHECK(memcmp(mac, r.body_mac, MAC_LEN) == 0);

@@ -71,6 +71,7 @@ static const struct {
 	{"V (0084812341213) (abc)", SMS_REPORT, KIND_V, NUMBER, "abc"},
 	{"V ((+84) 812341213) (abc)", SMS_REPORT, KIND_V, NUMBER, "abc"},
 	{"V 0812 341 213 doi 500 trieu", SMS_REPORT, KIND_V, NUMBER, "doi 500 trieu"},
+	{"V (0812341213) 500", SMS_REPORT, KIND_V, NUMBER, "500"},
 	{"V 0812341213 500 trieu", SMS_REPORT, KIND_V, NUMBER, "500 trieu"},
 	{"V (so 0812341213) (abc)", SMS_REPORT, KIND_V, NUMBER, "so abc"},
 	{"V (0243 825 1234) (abc)", SMS_REPORT, KIND_V, "842438251234", "abc"},
@@ -124,6 +125,7 @@ static const struct {
 	{"V (lua dao trung thuong)", SMS_NO_SENDER, KIND_V, NULL, NULL},
 	{"V goi lua dao", SMS_NO_SENDER, KIND_V, NULL, NULL},
 	{"S Ban da trung thuong xe may", SMS_NO_SENDER, KIND_S, NULL, NULL},
+	{"S (20 000 dong mot tin)", SMS_NO_SENDER, KIND_S, NULL, NULL},
 	{"S BAN DA TRUNG THUONG XE MAY", SMS_NO_SENDER, KIND_S, NULL, NULL},
 	/* no keyword */
 	{"", SMS_NO_KEYWORD, KIND_S, NULL, NULL},
@@ -139,6 +141,7 @@ static const struct {
 	{"DK DNC V", SMS_REGISTRY, KIND_S, NULL, NULL},
 	{"HUY DNC", SMS_REGISTRY, KIND_S, NULL, NULL},
 	{"HỦY DNC S", SMS_REGISTRY, KIND_S, NULL, NULL},
+	{"HU\xcc\x89Y DNC", SMS_REGISTRY, KIND_S, NULL, NULL},
 	{"ĐK  DNC", SMS_REGISTRY, KIND_S, NULL, NULL},
 	{"FW [mua nha gia re]", SMS_REGISTRY, KIND_S, NULL, NULL},
 	{"fw mua nha", SMS_REGISTRY, KIND_S, NULL, NULL},
