@@ -127,6 +127,7 @@ struct load {
 	struct complaints *c;
 	struct err *e;
 	size_t short_room, ported_room;
+	bool own_seen; /* some row names our own carrier */
 };
 
 static enum rc no_memory(struct load *l)
@@ -149,8 +150,10 @@ static uint8_t carrier_of(struct load *l, const struct csv *f, struct slice name
 	bool ok = name.len <= CARRIER_NAME;
 
 	for (size_t i = 1; i <= p->carrier_count; i++)
-		if (slice_eq(slice_str(p->carriers[i]), name))
+		if (slice_eq(slice_str(p->carriers[i]), name)) {
+			l->own_seen = l->own_seen || i == p->own;
 			return (uint8_t)i;
+		}
 	if (name.len == 0)
 		return 0;
 	for (size_t i = 0; i < name.len && ok; i++)
@@ -487,12 +490,16 @@ enum rc plan_load(const char *dir, const char *own_carrier, struct complaints *c
 	char path[4096] = "";
 	enum rc rc = RC_OK;
 
-	if (own_carrier == NULL || own_carrier[0] == '\0' || strlen(own_carrier) > CARRIER_NAME)
-		return err_set(e, RC_INVALID,
-			"number plan: our own carrier needs a name of up to %d letters",
-			CARRIER_NAME);
-	if (strlen(dir) > sizeof(path) - 32)
+	if (own_carrier == NULL || own_carrier[0] == '\0' || strlen(own_carrier) > CARRIER_NAME) {
+		complain(
+			c, dir, 0, "our own carrier needs a name of 1 to %d letters", CARRIER_NAME);
+		return err_set(
+			e, RC_INVALID, "number plan %s: no good name of our own carrier", dir);
+	}
+	if (strlen(dir) > sizeof(path) - 32) {
+		complain(c, dir, 0, "the folder's name is too long");
 		return err_set(e, RC_INVALID, "number plan: the folder's name is too long");
+	}
 	l.p = p = plan_new(own_carrier);
 	if (p == NULL)
 		return no_memory(&l);
@@ -508,6 +515,9 @@ enum rc plan_load(const char *dir, const char *own_carrier, struct complaints *c
 			ported_again);
 	if (rc != RC_OK)
 		return rc;
+	if (c->count == before &&
+		!l.own_seen) /* a slip of the pen would make every number another's */
+		complain(c, dir, 0, "no row names our own carrier \"%s\"", own_carrier);
 	if (c->count != before)
 		return err_set(e, RC_INVALID, "number plan %s: %zu error%s", dir, c->count - before,
 			c->count - before == 1 ? "" : "s");
