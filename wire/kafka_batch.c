@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-
 struct kafka_batch *kafka_batch_new(void)
 {
 	return calloc(1, sizeof(struct kafka_batch));

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
 	(void)rk;

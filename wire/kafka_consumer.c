@@ -9,9 +9,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/clk.h"
-#include "base/log.h"
-
 /* A partition that the group gave to us. */
 struct part {
 	char *topic;

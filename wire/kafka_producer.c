@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-
 #define FLUSH_AT_CLOSE_MS 5000
 
 struct kafka_producer {

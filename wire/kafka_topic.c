@@ -3,7 +3,6 @@
  * create topics on request. */
 #include "wire/kafka_rd.h"
 
-
 static void metadata_own(const struct rd_kafka_metadata **md)
 {
 	if (*md != NULL)

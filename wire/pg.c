@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-
 static void conninfo_own(PQconninfoOption **o)
 {
 	PQconninfoFree(*o);

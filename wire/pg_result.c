@@ -5,8 +5,6 @@
 #include <endian.h>
 #include <stdlib.h>
 
-#include "base/clk.h"
-#include "base/log.h"
 #include "wire/pg_conn.h"
 
 void pg_free(struct pg_result *r)

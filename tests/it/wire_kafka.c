@@ -4,7 +4,6 @@
  * topics of its own names. */
 #include "wire/wire.h"
 
-#include "base/clk.h"
 #include "tests/unit/check.h"
 
 #define PARTS 4
