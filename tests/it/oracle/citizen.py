@@ -1,0 +1,228 @@
+"""A citizen's own text message, read as docs/formats.md "How the text is read" says: keyword, groups, sender, content."""
+import re
+import unicodedata
+from typing import NamedTuple
+
+from . import numbers
+
+OPEN, CLOSE = "([（［", ")]）］"
+SKIPPED = "-:;,.|/"
+MARKS = numbers.MARKS
+NUMBER_IN_WORDS = re.compile(r"[+＋]?[(]?\d(?:[ .\-()]{0,2}\d)*")
+
+
+class Fault(Exception):
+    """reason: no_keyword, no_sender, two_senders, bad_sender."""
+
+
+class Read(NamedTuple):
+    kind: str
+    sender: numbers.Sender
+    content: str
+
+
+class Group(NamedTuple):
+    text: str
+    bracket: bool
+
+
+def blank(c):
+    return c.isspace() or c in MARKS
+
+
+def strip(text):
+    a, b = 0, len(text)
+    while a < b and blank(text[a]):
+        a += 1
+    while b > a and blank(text[b - 1]):
+        b -= 1
+    return text[a:b]
+
+
+def is_registry(text):
+    """DK DNC, HUY DNC, FW, TCTM, with or without Vietnamese marks."""
+    words = numbers.fold_word("".join(c for c in text if c not in MARKS))
+    return re.match(r"(?:dk dnc|huy dnc|fw|tctm)(?![a-z0-9])", words) is not None
+
+
+def keyword(text):
+    """The kind and what follows; Fault when there is none."""
+    text = strip(text)
+    plain = "".join("D" if c in "đĐ" else c for c in text[:2]).upper()
+    kind = "LD" if plain == "LD" else plain[:1]
+    rest = text[len(kind) :]
+    if kind not in ("S", "V", "LD") or (rest and unicodedata.category(rest[0])[0] in "LM"):
+        raise Fault("no_keyword")
+    return kind, strip(rest)
+
+
+def skip_between(text):
+    while text and (blank(text[0]) or text[0] in SKIPPED):
+        text = text[1:]
+    return text
+
+
+def close_of(text):
+    """text begins with an opening bracket: where its group ends, and where the rest begins."""
+    level = 0
+    for i, c in enumerate(text):
+        if c in OPEN:
+            level += 1
+        elif c in CLOSE:
+            level -= 1
+            if level == 0:
+                return i, i + 1
+    for i, c in enumerate(text[1:], 1):
+        if c in OPEN:
+            return i, i
+    return len(text), len(text)
+
+
+def groups_of(text, is_sender):
+    """(front, groups, tail): front is text before the first bracket that is no sender."""
+    at = next((i for i, c in enumerate(text) if c in OPEN), None)
+    if at is None:
+        return "", [Group(strip(text), False)], ""
+    front = strip(text[:at])
+    groups = []
+    if front and is_sender(front):
+        groups.append(Group(front, False))
+        front = ""
+    rest = text[at:]
+    while len(groups) < 2:
+        rest = skip_between(rest)
+        if not rest:
+            break
+        if rest[0] in OPEN:
+            end, after = close_of(rest)
+            groups.append(Group(strip(rest[1:end]), True))
+            rest = rest[after:]
+        else:
+            groups.append(Group(strip(rest), False))
+            rest = ""
+    return front, groups, strip(rest)
+
+
+class Reader:
+    def __init__(self, plan, occurred):
+        self.plan, self.occurred = plan, occurred
+
+    def all_number(self, group):
+        it = self.plan.number(group.text, self.occurred)
+        if it.found == "invalid" or (it.scope == "short" and not group.bracket and not strip(group.text).isdigit()):
+            return None
+        return it
+
+    def name(self, text):
+        """A sender ID or a word for withheld that is all of the text."""
+        it = self.plan.sender(text, self.occurred)
+        return it if text and (it.scope == "name" or it.found == "withheld") else None
+
+    def among_words(self, text):
+        """The different numbers written among words, with where they stand."""
+        found = []
+        for m in NUMBER_IN_WORDS.finditer(text):
+            it = self.plan.number(m.group(), self.occurred)
+            if it.found != "invalid" and (it.scope == "number" or it.found == "old"):
+                found.append((it, m.span()))
+        return found
+
+    def leading(self, group):
+        """A number at the start of a group: (sender, rest), the longest spelling that is one."""
+        m = NUMBER_IN_WORDS.match(group.text)
+        if m is None or m.end() == len(group.text):
+            return None
+        ends = [i for i in range(m.end(), 0, -1) if i == m.end() or not group.text[i].isdigit()]
+        for end in ends:
+            it = self.plan.number(group.text[:end], self.occurred)
+            if it.found == "invalid":
+                continue
+            if end < len(group.text) and group.text[end].isalnum():
+                continue
+            return it, group.text[end:]
+        return None
+
+
+def one_of(found):
+    if len({(it.scope, it.value, it.hint) for it, _ in found}) > 1:
+        raise Fault("two_senders")
+    return found[0]
+
+
+def has_capital(text):
+    return any("A" <= c <= "Z" for c in text)
+
+
+def in_capitals(text):
+    return has_capital(text) and text == text.upper()
+
+
+def find_sender(r, groups):
+    """Rule 4: (sender, pieces that are content)."""
+    texts = [g.text for g in groups]
+    whole = [(it, i) for i, g in enumerate(groups[:2]) if (it := r.all_number(g)) is not None]
+    if whole:
+        it, at = one_of(whole)
+        first = r.name(texts[0]) if at != 0 else None
+        if first is not None and first.scope == "name" and " " not in texts[0] and has_capital(texts[0]):
+            raise Fault("two_senders")
+        return it, [t for i, t in enumerate(texts) if i not in {n for _, n in whole}]
+    lead = r.leading(groups[0])
+    if lead is not None:
+        it, rest = lead
+        other = r.plan.number(rest.strip(" -:;,./|"), r.occurred)
+        if other.found == "ok" and (other.scope, other.value) != (it.scope, it.value):
+            raise Fault("two_senders")
+        return it, [rest] + texts[1:]
+    it = name_first(r, groups[0])
+    if it is not None:
+        return it[0], [it[1]] + texts[1:]
+    found = r.among_words(texts[0])
+    if found:
+        it, (a, b) = one_of(found)
+        return it, [texts[0][:a], texts[0][b:]] + texts[1:]
+    if sum(c.isdigit() for c in texts[0]) >= 3 and not any(c.isalpha() for c in texts[0]):
+        raise Fault("bad_sender")
+    for i, text in enumerate(texts[1:], 1):
+        found = r.among_words(text)
+        if found:
+            it, (a, b) = one_of(found)
+            return it, texts[:i] + [text[:a], text[b:]] + texts[i + 1 :]
+    if len(texts) > 1:
+        it = r.name(texts[1])
+        if it is not None and (it.found == "withheld" or in_capitals(texts[1])):
+            return it, [texts[0]] + texts[2:]
+    raise Fault("no_sender")
+
+
+def name_first(r, group):
+    text = group.text
+    if group.bracket:
+        it = r.name(text)
+        if it is not None:
+            return it, ""
+        m = re.match(r"([^\s:]+?)\s*[-:–—](?:\s|$)", text) or re.match(r"([^\s:]+)\s*:", text)
+        if m is not None and has_capital(m.group(1)):
+            it = r.name(m.group(1))
+            if it is not None:
+                return it, text[m.end(1) :]
+        return None
+    words = text.split()
+    if words and in_capitals(words[0]) and (len(words) == 1 or not in_capitals(words[1])):
+        it = r.name(words[0])
+        if it is not None:
+            return it, text[len(words[0]) :]
+    return None
+
+
+def read(plan, text, occurred):
+    """Kind, sender and content of one text. Fault when it is none; a routed text is told apart by is_registry before."""
+    kind, rest = keyword(text)
+    r = Reader(plan, occurred)
+    front, groups, tail = groups_of(rest, lambda t: r.all_number(Group(t, False)) is not None or r.name(t) is not None)
+    groups = [g for g in groups if g.text]
+    if not groups:
+        raise Fault("no_sender")
+    sender, pieces = find_sender(r, groups)
+    pieces = [strip(p) for p in [front, *pieces, tail]]
+    return Read(kind, sender, " ".join(p for p in pieces if p))

@@ -1,0 +1,236 @@
+"""Records and what becomes of each: docs/judgement.md section 1, docs/formats.md. Sections are checked in the order of the table.
+
+A record here is (topic, partition, offset, value); value None is a tombstone. Leaves out duplicates and conflicts, which
+need the records before: oracle.py.
+"""
+import datetime
+import json
+import re
+from typing import NamedTuple, Optional
+
+from . import citizen, numbers
+
+CHANNELS = ("sms156", "sms5656", "voice156", "portal", "app", "care", "authority", "network")
+VERIFIED = ("sms156", "sms5656", "voice156", "care")
+RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+MAX_RECORD, MAX_DEPTH = 64 * 1024, 32
+
+
+class Report(NamedTuple):
+    """A record that names a report and a sender, before anything is known of other reports."""
+
+    report_id: str
+    channel: str
+    kind: str
+    received_at: int
+    occurred_at: Optional[int]
+    reporter: str
+    verified: bool
+    sender: numbers.Sender
+    content: bytes
+    category: str
+    service: str
+    matched: str
+    origin: str
+    routed: bool = False
+
+    def identity(self):
+        """The normalised fields of checks 15 and 16."""
+        if self.routed:
+            return ("registry", self.channel, self.reporter, self.content)
+        return (self.kind, self.channel, self.occurred_at, self.reporter, self.sender.scope, self.sender.value, self.content)
+
+
+class Bad(Exception):
+    """A quarantined record: args are the reason and, when it was readable, the report id."""
+
+
+def parse_time(text):
+    """Microseconds since 1970; Bad when it is no time."""
+    m = RFC3339.fullmatch(text)
+    if m is None:
+        raise Bad("bad_time")
+    year, month, day, hour, minute, second = (int(x) for x in m.groups()[:6])
+    if not 1990 <= year <= 2199:
+        raise Bad("bad_time")
+    zone = m.group(8)
+    away = 0
+    if zone not in "Zz":
+        hours, minutes = int(zone[1:3]), int(zone[4:6])
+        if hours > 23 or minutes > 59:
+            raise Bad("bad_time")
+        away = (hours * 60 + minutes) * (-1 if zone[0] == "-" else 1)
+    try:
+        at = datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.timezone.utc)
+    except ValueError:
+        raise Bad("bad_time") from None
+    seconds = (at - EPOCH) // datetime.timedelta(seconds=1) - away * 60
+    return seconds * 1_000_000 + int(((m.group(7) or "") + "000000")[:6])
+
+
+def depth(text):
+    """How deep brackets are nested outside of strings."""
+    level = most = 0
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', text, re.DOTALL):
+        if token.group()[0] in "[{":
+            level += 1
+            most = max(most, level)
+        elif token.group()[0] in "]}":
+            level -= 1
+    return most
+
+
+def parse_json(text):
+    """One JSON object or Bad; duplicate keys, numbers out of range and half surrogates are none."""
+
+    def once(pairs):
+        if len({k for k, _ in pairs}) != len(pairs):
+            raise ValueError("a key twice")
+        return dict(pairs)
+
+    def refuse(word):
+        raise ValueError(word)
+
+    def real(word):
+        value = float(word)
+        return refuse(word) if value in (float("inf"), float("-inf")) else value
+
+    def whole(word):
+        return int(word) if len(word) < 25 and -(2**63) <= int(word) < 2**64 else refuse(word)
+
+    if depth(text) > MAX_DEPTH:
+        raise Bad("not_json")
+    try:
+        it = json.loads(text, object_pairs_hook=once, parse_constant=refuse, parse_float=real, parse_int=whole)
+        json.dumps(it, ensure_ascii=False).encode("utf-8")
+    except ValueError:
+        raise Bad("not_json") from None
+    if not isinstance(it, dict):
+        raise Bad("not_json")
+    return it
+
+
+def fields_of(it, table):
+    """Check 6: the named fields with their types, None when absent."""
+    out = {}
+    for name, kind, needed in table:
+        value = it.get(name)
+        if name not in it and needed:
+            raise Bad("missing_field")
+        if value is None and not needed:
+            out[name] = None
+        elif not isinstance(value, kind):
+            raise Bad("wrong_type")
+        else:
+            out[name] = value
+    return out
+
+
+COMPLAINT = [
+    ("report_id", str, True), ("channel", str, True), ("kind", str, True), ("received_at", str, True), ("reporter", str, True),
+    ("sender", str, True), ("occurred_at", str, False), ("reporter_verified", bool, False), ("content", str, False),
+    ("category", str, False), ("contact", dict, False), ("serving_carrier", str, False),
+]  # fmt: skip
+CONTACT = [("service", str, False), ("matched", str, False), ("origin", str, False), ("message_id", str, False)]
+CITIZEN = [(name, str, True) for name in ("report_id", "from", "to", "received_at", "text")]
+
+
+def check_id(report_id):
+    if not 1 <= len(report_id) <= 128 or any(not "!" <= c <= "~" for c in report_id):
+        raise Bad("bad_report_id")
+
+
+def check_contact(contact):
+    for name, words in (("service", ("sms", "voice")), ("matched", ("yes", "no", "unchecked")), ("origin", ("own", "other", "foreign", "unknown"))):
+        if contact.get(name) is not None and contact[name] not in words:
+            raise Bad("bad_contact")
+    length = contact.get("duration_s")
+    if length is not None and (isinstance(length, bool) or not isinstance(length, (int, float)) or length < 0):
+        raise Bad("bad_contact")
+
+
+def read_complaint(it, plan):
+    f = fields_of(it, COMPLAINT)
+    contact = f["contact"] or {}
+    words = fields_of(contact, CONTACT)
+    check_id(f["report_id"])
+    if f["channel"] not in CHANNELS:
+        raise Bad("bad_channel")
+    if f["kind"] not in ("S", "V", "LD"):
+        raise Bad("bad_kind")
+    check_contact(contact)
+    received = parse_time(f["received_at"])
+    occurred = None if f["occurred_at"] is None else parse_time(f["occurred_at"])
+    reporter = plan.msisdn(f["reporter"])
+    if reporter is None:
+        raise Bad("bad_reporter")
+    content = f["content"] or ""
+    if "\0" in content:
+        raise Bad("bad_content")
+    sender = plan.sender(f["sender"], received if occurred is None else occurred)
+    if sender.found == "invalid":
+        raise Bad("bad_sender")
+    verified = f["reporter_verified"]
+    return Report(
+        report_id=f["report_id"], channel=f["channel"], kind=f["kind"], received_at=received, occurred_at=occurred, reporter=reporter,
+        verified=f["channel"] in VERIFIED if verified is None else verified, sender=sender, content=content.encode(),
+        category=f["category"] or "", service=service_of(f["kind"], words["service"]),
+        matched=words["matched"] or "unchecked", origin=words["origin"] or "unknown",
+    )  # fmt: skip
+
+
+def service_of(kind, contact_service):
+    if kind == "LD":
+        return "sms" if contact_service == "sms" else "voice"
+    return "sms" if kind == "S" else "voice"
+
+
+def read_citizen(it, plan):
+    f = fields_of(it, CITIZEN)
+    check_id(f["report_id"])
+    if f["to"] not in ("156", "5656"):
+        raise Bad("bad_channel")
+    channel = "sms" + f["to"]
+    received = parse_time(f["received_at"])
+    reporter = plan.msisdn(f["from"])
+    if reporter is None:
+        raise Bad("bad_reporter")
+    base = {"report_id": f["report_id"], "channel": channel, "received_at": received, "occurred_at": None, "reporter": reporter}
+    nothing = numbers.Sender("none", "", "withheld")
+    if citizen.is_registry(f["text"]):
+        return Report(**base, kind="", verified=True, sender=nothing, content=f["text"].encode(), category="", service="",
+                      matched="unchecked", origin="unknown", routed=True)  # fmt: skip
+    try:
+        read = citizen.read(plan, f["text"], received)
+    except citizen.Fault as e:
+        # Check 13 comes before the sender is judged (14), after there is one (12).
+        raise Bad("bad_content" if str(e) == "bad_sender" and "\0" in f["text"] else str(e)) from None
+    if "\0" in read.content:
+        raise Bad("bad_content")
+    return Report(**base, kind=read.kind, verified=True, sender=read.sender, content=read.content.encode(), category="",
+                  service=service_of(read.kind, None), matched="unchecked", origin="unknown")  # fmt: skip
+
+
+def read_record(value, plan):
+    """A Report, or Bad(reason, report_id or None)."""
+    if value is None:
+        raise Bad("tombstone", None)
+    if len(value) > MAX_RECORD:
+        raise Bad("too_large", None)
+    report_id = None
+    try:
+        try:
+            text = value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Bad("not_utf8") from None
+        it = parse_json(text)
+        if isinstance(it.get("report_id"), str):
+            report_id = it["report_id"]
+        if it.get("schema") == "complaint/1":
+            return read_complaint(it, plan)
+        if it.get("schema") == "report-sms/1":
+            return read_citizen(it, plan)
+        raise Bad("unknown_schema")
+    except Bad as e:
+        raise Bad(e.args[0], report_id) from None
