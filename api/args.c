@@ -1,4 +1,6 @@
 /* What handlers ask of a request, and how a failed read is told. */
+#include <stdio.h>
+
 #include "api/private.h"
 
 bool arg_service(struct exchange *x, int *service)
@@ -16,6 +18,22 @@ bool arg_service(struct exchange *x, int *service)
 	}
 	*service = (int)found;
 	return true;
+}
+
+/* A stored value of a number from abroad is bare E.164 digits; read back it needs its plus. */
+enum sender_found parse_sender(const struct api *a, struct slice raw, struct sender *out)
+{
+	int64_t now_us = a->s.clk->now_us(a->s.clk);
+	const char *why;
+	char plus[24];
+	enum sender_found found = sender_parse(a->s.plan, raw, now_us, out, &why);
+	uint64_t digits;
+
+	if (found == SENDER_OK || raw.len < 7 || raw.len > 15 || raw.ptr[0] == '0' ||
+		slice_u64(raw, &digits) != RC_OK)
+		return found;
+	snprintf(plus, sizeof(plus), "+%.*s", (int)raw.len, raw.ptr);
+	return sender_parse(a->s.plan, slice_str(plus), now_us, out, &why);
 }
 
 bool arg_int(

@@ -8,10 +8,9 @@ enum looked { BLOCKED, CLEAN, UNKNOWN, NO_SENDER };
 static enum looked look(struct api *a, struct slice raw, int service, struct sender *s,
 	enum service *which, struct lookup *out, int64_t *age_s)
 {
-	const char *why;
 	int64_t now_us = a->s.clk->now_us(a->s.clk), mono_us = a->s.clk->mono_us(a->s.clk);
 	int64_t stale = conf_int(a->s.conf, "lookup.stale_max_s");
-	enum sender_found found = sender_parse(a->s.plan, raw, now_us, s, &why);
+	enum sender_found found = parse_sender(a, raw, s);
 
 	if (found == SENDER_WITHHELD)
 		return CLEAN;

@@ -89,6 +89,8 @@ void handle_metrics(struct api *a, struct pg *pg, struct exchange *x);
 /* ---- helpers of handlers ---- */
 /* The service parameter: false and answered with 400 when it is wrong. *service -1: not given. */
 bool arg_service(struct exchange *x, int *service);
+/* Any written form, and the bare digits of a stored foreign number. */
+enum sender_found parse_sender(const struct api *a, struct slice raw, struct sender *out);
 bool arg_int(
 	struct exchange *x, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out);
 /* The failure of a read as an HTTP answer: 404, 410, 503 … */

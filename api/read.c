@@ -6,14 +6,14 @@ typedef enum rc sender_reader(
 
 static void read_sender(struct api *a, struct pg *pg, struct exchange *x, sender_reader *read)
 {
-	const char *why, *variable = request_of(x)->variable;
+	const char *variable = request_of(x)->variable;
 	int64_t now_us = a->s.clk->now_us(a->s.clk);
 	BUF_OWN struct buf b;
 	struct err e = {0};
 	struct sender s;
 
 	buf_init(&b, 16u << 20);
-	if (sender_parse(a->s.plan, slice_str(variable), now_us, &s, &why) != SENDER_OK) {
+	if (parse_sender(a, slice_str(variable), &s) != SENDER_OK) {
 		http_problem(
 			x, 400, "Bad Request", "'%.60s' is no sender of the number plan", variable);
 		return;
