@@ -230,6 +230,8 @@ static enum rc open_record(struct decoder *d, struct arena *a, struct report *ou
 		return (void)quarantine(out, "not_utf8", "the record is not UTF-8"), RC_OK;
 	if (rc != RC_OK)
 		return (void)quarantine(out, "not_json", "%s", e.text), RC_OK;
+	if (json_widened(record)) /* it could not be kept as it is */
+		return (void)quarantine(out, "not_json", "an integer beyond 64 bits"), RC_OK;
 	if (record.kind != JSON_MAP)
 		return (void)quarantine(out, "not_json", "the record is %s, not an object",
 			       kind_text(record.kind)),

@@ -27,6 +27,8 @@ struct slice json_text(struct json v);
 int64_t json_int(struct json v); /* of a JSON_INT, else 0 */
 double json_real(struct json v); /* of a JSON_INT or JSON_REAL, else 0 */
 bool json_bool(struct json v);
+/* True when the value's document holds integers beyond 64 bits: they are read as JSON_REAL, and their last digits are lost. */
+bool json_widened(struct json v);
 size_t json_count(struct json v); /* of a list or map */
 /* Walks a map or list: `struct json_iter it = json_iter(v); while (json_next(&it, &key, &value)) …`; key is empty in a list. */
 struct json_iter {

@@ -35,7 +35,8 @@ struct json_parser {
 	size_t room = 0;
 	slice *keys = nullptr; /* of one map, to look for duplicates */
 	size_t keys_room = 0;
-	size_t capacity = 0; /* what `simd` is ready for */
+	size_t capacity = 0;  /* what `simd` is ready for */
+	bool widened = false; /* of the document: integers beyond 64 bits became reals */
 
 	~json_parser()
 	{
@@ -271,13 +272,21 @@ enum rc check_keys(struct json_parser *p, size_t map, struct err *e)
 
 enum rc check_tape(struct json_parser *p, struct err *e)
 {
-	size_t end = static_cast<uint32_t>(p->word(0));
+	size_t end = static_cast<uint32_t>(p->word(0)), depth = 0;
 	enum rc rc = RC_OK;
 
 	for (size_t at = 1; at < end && rc == RC_OK; at++) {
 		switch (p->letter(at)) {
 		case '{':
 			rc = check_keys(p, at, e);
+			depth++;
+			break;
+		case '[':
+			depth++;
+			break;
+		case '}':
+		case ']':
+			depth--;
 			break;
 		case 'l':
 		case 'u':
@@ -287,6 +296,8 @@ enum rc check_tape(struct json_parser *p, struct err *e)
 		default:
 			break;
 		}
+		if (depth > BOUND_JSON_DEPTH) /* simdjson does not count an empty one */
+			return err_set(e, RC_INVALID, "nested deeper than %d", BOUND_JSON_DEPTH);
 	}
 	return rc;
 }
@@ -330,7 +341,8 @@ enum rc parse(struct json_parser *p, struct slice s, struct json *out, struct er
 	if (s.len > 0)
 		memcpy(p->text, s.ptr, s.len);
 	auto error = run(p, s.len);
-	if (error == simdjson::NUMBER_ERROR) {
+	p->widened = error == simdjson::NUMBER_ERROR;
+	if (p->widened) {
 		if (!reserve(reinterpret_cast<void **>(&p->text), &p->room,
 			    2 * s.len + simdjson::SIMDJSON_PADDING, 1))
 			return out_of_memory(e);
@@ -365,6 +377,11 @@ enum rc json_parse(struct json_parser *p, struct slice text, struct json *out, s
 }
 
 /* --- reading */
+
+bool json_widened(struct json v)
+{
+	return v.doc != nullptr && v.doc->widened;
+}
 
 struct json json_get(struct json map, const char *key)
 {

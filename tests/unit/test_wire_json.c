@@ -43,6 +43,7 @@ static void test_values(void)
 	CHECK_INT(json_get(v, "big").kind, JSON_REAL);
 	CHECK(json_real(json_get(v, "big")) == 123456789012345678901234567890.0);
 	CHECK(json_real(json_get(v, "neg")) == -99999999999999999999.0);
+	CHECK(json_widened(v));
 	CHECK_SLICE(json_text(json_get(v, "i")), "");
 	CHECK_INT(json_int(json_get(v, "t")), 0);
 	CHECK(json_real(json_get(v, "t")) == 0 && !json_bool(json_get(v, "t")));
@@ -189,11 +190,23 @@ static void test_depth(void)
 				CHECK_STR(e.text, "nested deeper than 32");
 			}
 		}
-	/* Hostile depth and width are refused or read in bounded time. */
+	/* An empty one is a level too. */
 	BUF_OWN struct buf b;
 	struct json v = {0};
 	struct err e = {0};
 	buf_init(&b, 1 << 24);
+	for (int levels = BOUND_JSON_DEPTH; levels <= BOUND_JSON_DEPTH + 1; levels++) {
+		CHECK_CASE("%d levels, the last one empty", levels);
+		buf_clear(&b);
+		for (int i = 0; i < levels; i++)
+			buf_byte(&b, '[');
+		for (int i = 0; i < levels; i++)
+			buf_byte(&b, ']');
+		CHECK_RC(json_parse(parser, buf_slice(&b), &v, &e),
+			levels <= BOUND_JSON_DEPTH ? RC_OK : RC_INVALID, &e);
+	}
+	/* Hostile depth and width are refused or read in bounded time. */
+	buf_clear(&b);
 	for (int i = 0; i < 100000; i++)
 		buf_byte(&b, '[');
 	CHECK_RC(json_parse(parser, buf_slice(&b), &v, &e), RC_INVALID, &e);
