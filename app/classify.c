@@ -1,0 +1,165 @@
+/* khien classify: JSON lines in, one verdict line out each, in order. Needs no service and no configuration: rule packs from --rules, or
+ * the shipped ones. A line that is no report gives an error line, and the run goes on. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "wire/json.h"
+
+#define PATH_ROOM 600
+
+/* The shipped packs: beside the program in a checkout (build/khien, etc/rules), or where it was installed. */
+static bool shipped(char out[PATH_ROOM])
+{
+	static const char *const places[] = {"../etc", "../share/khien"};
+	char exe[PATH_ROOM - 40];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	exe[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(places) && strrchr(exe, '/') != NULL; i++) {
+		(void)snprintf(out, PATH_ROOM, "%.*s/%s/rules", (int)(strrchr(exe, '/') - exe), exe,
+			places[i]);
+		if (access(out, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The look-alikes stand beside a folder of packs, or are the shipped ones. */
+static enum rc load(const char *rules, struct pack **out, struct err *e)
+{
+	char own[PATH_ROOM], homoglyphs[PATH_ROOM + 40];
+	bool found = shipped(own);
+	struct complaints c;
+	enum rc rc;
+
+	if (rules == NULL && !found)
+		return err_set(e, RC_INVALID, "no rule packs beside the program: say --rules DIR");
+	rules = rules != NULL ? rules : own;
+	(void)snprintf(
+		homoglyphs, sizeof(homoglyphs), "%.*s/../fold/homoglyphs.tsv", PATH_ROOM, rules);
+	if (found && access(homoglyphs, R_OK) != 0)
+		(void)snprintf(homoglyphs, sizeof(homoglyphs), "%s/../fold/homoglyphs.tsv", own);
+	complaints_init(&c);
+	rc = pack_load(rules, homoglyphs, &c, out, e);
+	if (c.count > 0)
+		fprintf(stderr, "%.*s", (int)c.text.len, c.text.ptr);
+	complaints_done(&c);
+	return rc;
+}
+
+static void write_verdict(
+	struct json id, const struct verdict *v, const char *rules, bool explain, struct buf *out)
+{
+	buf_fmt(out, "{\"id\":");
+	if (id.kind != JSON_NONE)
+		json_write(id, out);
+	else
+		buf_fmt(out, "null");
+	buf_fmt(out, v->label == LABEL_NONE ? ",\"label\":null" : ",\"label\":\"%s\"",
+		label_name(v->label));
+	buf_fmt(out, ",\"score\":%.9g,\"terms\":[", v->score);
+	for (size_t i = 0; i < v->terms; i++) {
+		const struct term *t = &v->term[i];
+
+		buf_fmt(out, "%s{\"name\":\"%s\",\"weight\":%.9g,\"match\":", i > 0 ? "," : "",
+			t->name, t->weight);
+		buf_json(out, t->match);
+		if (explain)
+			buf_fmt(out, ",\"class\":\"%s\",\"at\":%u", label_name(t->label),
+				(unsigned)t->raw_at);
+		buf_byte(out, '}');
+	}
+	buf_fmt(out, "],\"fingerprint\":\"%016llx\",\"rules\":\"%s\",\"model\":null",
+		(unsigned long long)v->fingerprint, rules);
+	if (explain)
+		buf_fmt(out, ",\"cut\":%s,\"undecided\":%s", v->cut ? "true" : "false",
+			v->undecided ? "true" : "false");
+	buf_fmt(out, "}\n");
+}
+
+/* Answers why the line is no report; NULL: its verdict was written. */
+static const char *judge(struct json_parser *parser, struct scan *scan, const char *rules,
+	struct slice line, bool explain, struct buf *out, struct err *e)
+{
+	struct json report, content;
+	struct verdict v;
+
+	if (json_parse(parser, line, &report, e) != RC_OK)
+		return e->text;
+	if (report.kind != JSON_MAP)
+		return "not a JSON object";
+	content = json_get(report, "content");
+	if (content.kind != JSON_TEXT)
+		return content.kind == JSON_NONE ? "\"content\" is missing"
+						 : "\"content\" is not a text";
+	classify(scan, json_text(content), &v);
+	write_verdict(json_get(report, "id"), &v, rules, explain, out);
+	return NULL;
+}
+
+static int run(struct scan *scan, const char *rules, bool explain)
+{
+	OWN(json_parser_free) struct json_parser *parser = json_parser_new();
+	BUF_OWN struct buf out;
+	unsigned long long number = 0, errors = 0;
+	char *line = NULL;
+	size_t room = 0;
+
+	buf_init(&out, (size_t)256 << 20);
+	for (ssize_t n; parser != NULL && !out.failed && (n = getline(&line, &room, stdin)) >= 0;) {
+		struct slice text = slice_of(line, (size_t)n - (n > 0 && line[n - 1] == '\n'));
+		struct err e = {0};
+		const char *wrong = judge(parser, scan, rules, text, explain, &out, &e);
+
+		number++;
+		if (wrong != NULL) {
+			errors++;
+			buf_fmt(&out, "{\"error\":");
+			buf_json(&out, slice_str(wrong));
+			buf_fmt(&out, ",\"line\":%llu}\n", number);
+		}
+		if (fwrite(out.ptr, 1, out.len, stdout) != out.len)
+			break;
+		buf_clear(&out);
+	}
+	free(line);
+	if (feof(stdin) == 0 || out.len > 0 || fflush(stdout) != 0) {
+		fprintf(stderr,
+			"khien classify: stopped after line %llu: cannot read, write or get "
+			"memory\n",
+			number);
+		return EXIT_REFUSED;
+	}
+	return errors == 0 ? EXIT_DONE : EXIT_REFUSED;
+}
+
+int verb_classify(int argc, char **argv)
+{
+	static const struct option options[] = {{"rules", required_argument, NULL, 'r'},
+		{"model", required_argument, NULL, 'm'}, {"explain", no_argument, NULL, 'e'},
+		{NULL, 0, NULL, 0}};
+	OWN(pack_free) struct pack *pack = NULL;
+	OWN(scan_free) struct scan *scan = NULL;
+	const char *rules = NULL;
+	bool explain = false;
+	struct err e = {0};
+
+	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (o == '?' || o == 'm')
+			return app_usage("classify",
+				o == 'm' ? "this build has no token model" : "unknown option");
+		explain = explain || o == 'e';
+		rules = o == 'r' ? optarg : rules;
+	}
+	if (optind < argc)
+		return app_usage("classify", "reports are read from standard input, not from %s",
+			argv[optind]);
+	if (load(rules, &pack, &e) != RC_OK || scan_new(pack, &scan, &e) != RC_OK) {
+		fprintf(stderr, "khien classify: %s\n", e.text);
+		return EXIT_REFUSED;
+	}
+	return run(scan, pack_version(pack), explain);
+}
