@@ -27,11 +27,11 @@ static const struct field fields[FIELDS] = {
 	[RECEIVED_AT] = FIELD("received_at", JSON_TEXT, true),
 	[REPORTER] = FIELD("reporter", JSON_TEXT, true),
 	[SENDER] = FIELD("sender", JSON_TEXT, true),
-	[OCCURRED_AT] = FIELD("occurred_at", JSON_NONE, false), /* bad_time says it better */
+	[OCCURRED_AT] = FIELD("occurred_at", JSON_TEXT, false),
 	[VERIFIED] = FIELD("reporter_verified", JSON_BOOL, false),
 	[CONTENT] = FIELD("content", JSON_TEXT, false),
 	[CATEGORY] = FIELD("category", JSON_TEXT, false),
-	[CONTACT] = FIELD("contact", JSON_NONE, false), /* bad_contact */
+	[CONTACT] = FIELD("contact", JSON_MAP, false),
 	[CARRIER] = FIELD("serving_carrier", JSON_TEXT, false),
 };
 
@@ -41,7 +41,7 @@ static const struct field parts[PARTS] = {
 	[SERVICE] = FIELD("service", JSON_TEXT, false),
 	[MATCHED] = FIELD("matched", JSON_TEXT, false),
 	[ORIGIN] = FIELD("origin", JSON_TEXT, false),
-	[DURATION] = FIELD("duration_s", JSON_NONE, false),
+	[DURATION] = FIELD("duration_s", JSON_NONE, false), /* bad_contact */
 	[MESSAGE_ID] = FIELD("message_id", JSON_TEXT, false),
 };
 
@@ -95,17 +95,12 @@ static bool duration_field(struct json v, struct report *out)
 }
 
 /* The contact part of check 8. */
-static bool contact_field(struct decoder *d, struct json v, struct arena *a, struct report *out)
+static bool contact_field(
+	struct decoder *d, const struct json values[PARTS], struct arena *a, struct report *out)
 {
-	struct json values[PARTS] = {0};
 	enum service service;
 
 	out->service = out->kind == KIND_S ? SERVICE_SMS : SERVICE_VOICE;
-	if (v.kind == JSON_NONE)
-		return true;
-	if (v.kind != JSON_MAP)
-		return quarantine(out, "bad_contact", "field contact is not an object");
-	contact_sort(d, v, values);
 	if (values[SERVICE].kind != JSON_NONE) {
 		if (!service_parse(json_text(values[SERVICE]), &service))
 			return bad_part(out, SERVICE, "one of sms, voice");
@@ -120,8 +115,6 @@ static bool contact_field(struct decoder *d, struct json v, struct arena *a, str
 		return bad_part(out, ORIGIN, "one of own, other, foreign, unknown");
 	if (!duration_field(values[DURATION], out))
 		return false;
-	if (values[MESSAGE_ID].kind != JSON_NONE && values[MESSAGE_ID].kind != JSON_TEXT)
-		return bad_part(out, MESSAGE_ID, "a text");
 	out->message_id = text_or_extra(d, a, "contact.message_id", values[MESSAGE_ID]);
 	return true;
 }
@@ -134,9 +127,13 @@ static bool verified_by_channel(enum channel c)
 static void decode_complaint(
 	struct decoder *d, struct json record, struct arena *a, struct report *out)
 {
-	struct json v[FIELDS];
+	struct json v[FIELDS], contact[PARTS] = {0};
 
 	if (!fields_sort(d, record, fields, FIELDS, v, a, out))
+		return;
+	contact_sort(d, v[CONTACT], contact);
+	if (!fields_check(parts, PARTS, contact, "contact.", out) ||
+		!report_id_field(v[REPORT_ID], out))
 		return;
 	if (!channel_parse(json_text(v[CHANNEL]), &out->channel)) {
 		quarantine(out, "bad_channel",
@@ -148,9 +145,9 @@ static void decode_complaint(
 		quarantine(out, "bad_kind", "field kind is none of S, V, LD");
 		return;
 	}
-	if (!contact_field(d, v[CONTACT], a, out) ||
+	if (!contact_field(d, contact, a, out) ||
 		!time_field(v[RECEIVED_AT], "received_at", &out->received_at, out) ||
-		(v[OCCURRED_AT].kind != JSON_NONE &&
+		(v[OCCURRED_AT].kind == JSON_TEXT &&
 			!time_field(v[OCCURRED_AT], "occurred_at", &out->occurred_at, out)) ||
 		!reporter_field(d, v[REPORTER], "reporter", out))
 		return;

@@ -30,10 +30,15 @@ struct field {
 	}
 
 /* Sorts the record's members: known ones into `values` (JSON_NONE when absent, an optional one also when null), the others into
- * d->extra. Sets report_id when it is readable, then makes checks 6 and 7. False: quarantined. fields[0] is "schema",
- * fields[1] "report_id". */
+ * d->extra. Sets report_id when it is readable, then makes check 6. False: quarantined. fields[0] is "schema", fields[1]
+ * "report_id". */
 bool fields_sort(struct decoder *d, struct json record, const struct field *fields, size_t n,
 	struct json *values, struct arena *a, struct report *out);
+/* Check 6 of values that are sorted; `of` stands before a field's name ("contact."). False: quarantined. */
+bool fields_check(const struct field *fields, size_t n, const struct json *values, const char *of,
+	struct report *out);
+/* Check 7. False: quarantined. */
+bool report_id_field(struct json v, struct report *out);
 /* Appends "key":value to d->extra. */
 void extra_add(struct decoder *d, struct slice key, struct json value);
 /* The optional text `v` in the arena. One that holds NUL goes to d->extra unchanged instead: no column could hold it. */

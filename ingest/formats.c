@@ -164,17 +164,28 @@ bool fields_sort(struct decoder *d, struct json record, const struct field *fiel
 			values[i] = value;
 	}
 	report_id_take(d, values[1], a, out);
+	return fields_check(fields, n, values, "", out);
+}
+
+bool fields_check(const struct field *fields, size_t n, const struct json *values, const char *of,
+	struct report *out)
+{
 	for (size_t i = 0; i < n; i++) {
-		if (values[i].kind == JSON_NONE && fields[i].required)
+		enum json_kind kind = values[i].kind;
+
+		if (kind == JSON_NONE && fields[i].required)
 			return quarantine(
-				out, "missing_field", "field %s is missing", fields[i].name);
-		if (values[i].kind != JSON_NONE && fields[i].kind != JSON_NONE &&
-			values[i].kind != fields[i].kind)
-			return quarantine(out, "wrong_type", "field %s is %s, not %s",
-				fields[i].name, kind_text(values[i].kind),
-				kind_text(fields[i].kind));
+				out, "missing_field", "field %s%s is missing", of, fields[i].name);
+		if (kind != JSON_NONE && fields[i].kind != JSON_NONE && kind != fields[i].kind)
+			return quarantine(out, "wrong_type", "field %s%s is %s, not %s", of,
+				fields[i].name, kind_text(kind), kind_text(fields[i].kind));
 	}
-	if (!report_id_good(values[1]))
+	return true;
+}
+
+bool report_id_field(struct json v, struct report *out)
+{
+	if (!report_id_good(v))
 		return quarantine(out, "bad_report_id",
 			"field report_id is not 1 to %d printable ASCII characters",
 			BOUND_REPORT_ID);

@@ -72,7 +72,8 @@ static void decode_report_sms(
 	struct json v[FIELDS];
 	struct slice text;
 
-	if (!fields_sort(d, record, fields, FIELDS, v, a, out))
+	if (!fields_sort(d, record, fields, FIELDS, v, a, out) ||
+		!report_id_field(v[REPORT_ID], out))
 		return;
 	if (!channel_of(json_text(v[TO]), &out->channel)) {
 		quarantine(out, "bad_channel", "field to is neither 156 nor 5656");
