@@ -2,7 +2,6 @@
  * is a cache and not trusted: what it may answer is bounded in elements, bytes and time, and after any
  * failure the connection is dead, because a late reply would answer the next command. No TLS in 0.14: a
  * local tunnel serves for it. */
-#define _GNU_SOURCE /* memmem, memrchr */
 #include <assert.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
