@@ -42,6 +42,11 @@ static inline bool look_clear(const struct look *l)
 {
 	return l->seen == SEEN_NUMBER || l->seen == SEEN_SHORT;
 }
+/* 1800… and 1900…: as long as a number, and as clear. */
+static inline bool look_service_line(const struct look *l)
+{
+	return l->seen == SEEN_SHORT && strlen(l->who.value) > 6;
+}
 /* A name that looks like a sender ID and not like words: one token with a capital; `all`: all letters, two at least, are capitals. */
 bool sms_brand(const struct look *l, struct slice s, bool all);
 

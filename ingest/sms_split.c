@@ -127,14 +127,38 @@ static bool head(const struct plan *p, struct slice s, int64_t when, struct layo
 	return true;
 }
 
+/* `V (+84) 812341213 lua dao`: the first bracket is part of a number. */
+static bool number_in_brackets(const struct plan *p, struct slice s, int64_t when, struct layout *l)
+{
+	struct group g = {.bracketed = false};
+	size_t n, opened = 0, closed = 0;
+
+	if (!sms_lead(p, s, when, &g.in, &g.look))
+		return false;
+	for (size_t at = 0; at < g.in.len; at += n) {
+		enum sign sign = sms_sign(from(g.in, at), &n);
+
+		opened += sign == SIGN_OPEN;
+		closed += sign == SIGN_CLOSE;
+	}
+	if (closed == 0 || opened != closed)
+		return false;
+	g.raw = g.in;
+	l->g[l->n++] = g;
+	groups(p, from(s, g.in.len), when, l);
+	return true;
+}
+
 static void lay_out(const struct plan *p, struct slice s, int64_t when, struct layout *l)
 {
 	l->n = 0;
 	l->tail = SLICE("");
 	l->all = s;
+	if (starts_bracket(s) ? number_in_brackets(p, s, when, l) : head(p, s, when, l))
+		return;
 	if (starts_bracket(s))
 		groups(p, s, when, l);
-	else if (!head(p, s, when, l))
+	else
 		group_add(p, l, (struct group){.raw = s, .in = s}, when);
 }
 
@@ -169,7 +193,8 @@ static enum sms_kind whole_groups(const struct layout *l, struct choice *c)
 		if (found == l->n)
 			found = i;
 		else if (!same(&l->g[found].look, &g->look) &&
-			(g->bracketed || g->look.seen == SEEN_NUMBER)) /* else digits in the text */
+			(g->bracketed || g->look.seen == SEEN_NUMBER ||
+				look_service_line(&g->look))) /* else digits in the text */
 			return SMS_TWO_SENDERS;
 	}
 	if (found == l->n)

@@ -279,11 +279,6 @@ static bool next_end(struct ends *e)
 	}
 }
 
-static bool service_line(const struct sender *s) /* 1800…, 1900… */
-{
-	return s->scope == SCOPE_SHORT && strlen(s->value) > 6;
-}
-
 bool sms_lead(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
 	struct look *look)
 {
@@ -296,7 +291,7 @@ bool sms_lead(const struct plan *p, struct slice s, int64_t occurred_us, struct 
 		struct look l = sms_look(p, part, occurred_us);
 		bool domestic = l.seen == SEEN_NUMBER && strncmp(l.who.value, "84", 2) == 0;
 
-		if (!look_clear(&l) || (l.seen == SEEN_SHORT && !first && !service_line(&l.who)))
+		if (!look_clear(&l) || (l.seen == SEEN_SHORT && !first && !look_service_line(&l)))
 			continue;
 		/* A number of our own plan has one length: what follows is text. A short code is one run of digits, and only what
 		 * begins like a service line may grow. Foreign numbers and service lines are as long as they can be. */
@@ -304,7 +299,7 @@ bool sms_lead(const struct plan *p, struct slice s, int64_t occurred_us, struct 
 		*look = l;
 		found = true;
 		if (domestic ||
-			(l.seen == SEEN_SHORT && !service_line(&l.who) &&
+			(l.seen == SEEN_SHORT && !look_service_line(&l) &&
 				strncmp(l.who.value, "1800", 4) != 0 &&
 				strncmp(l.who.value, "1900", 4) != 0))
 			break;
@@ -329,7 +324,7 @@ int sms_find(const struct plan *p, struct slice s, int64_t occurred_us, struct s
 
 		if (!in_word && (sign == SIGN_DIGIT || sign == SIGN_PLUS) &&
 			sms_lead(p, from(s, at), occurred_us, &part, &l) &&
-			(l.seen == SEEN_NUMBER || service_line(&l.who))) {
+			(l.seen == SEEN_NUMBER || look_service_line(&l))) {
 			n = part.len;
 			if (found && strcmp(look->who.value, l.who.value) != 0)
 				return 2;
