@@ -60,11 +60,11 @@ struct work {
 	struct party *parties;
 	size_t n_parties;
 	bool (*known)[CLASSES]; /* per touched: there are actions or wishes of this class */
-	struct open_case (*open)[CLASSES]; /* per touched */
+	struct open_case (*open)[CLASSES];          /* per touched */
 	struct open_case shared[SERVICES][CLASSES]; /* of reports without a sender */
 	struct kase *cases;
 	size_t n_cases;
-	bool shadow;	   /* nothing is wished for */
+	bool shadow; /* nothing is wished for */
 };
 
 struct ledger {
@@ -83,24 +83,25 @@ struct pg_array *array_of(struct ledger *l, enum pg_type type);
 /* claim.c: fence, control, ids. Sends its statements; the answers settle dispositions and outcome numbers. */
 struct claims;
 MUST_USE enum rc claims_send(struct ledger *l, const struct ledger_settings *s,
-	struct ledger_batch *b, int64_t now_us, struct arena *a, struct claims **out, struct err *e);
+	struct ledger_batch *b, int64_t now_us, struct arena *a, struct claims **out,
+	struct err *e);
 MUST_USE enum rc claims_recv(struct ledger *l, struct claims *k, struct ledger_batch *b,
 	struct control *control, bool *fenced, struct err *e);
 
 /* people.c: reporters and senders, found or made. */
-MUST_USE enum rc people_send(struct ledger *l, struct work *w, struct ledger_batch *b,
-	struct arena *a, struct err *e);
+MUST_USE enum rc people_send(
+	struct ledger *l, struct work *w, struct ledger_batch *b, struct arena *a, struct err *e);
 MUST_USE enum rc people_recv(struct ledger *l, struct work *w, struct err *e);
 MUST_USE enum rc people_make(struct ledger *l, const struct ledger_settings *s, struct work *w,
 	struct ledger_batch *b, int64_t now_us, struct arena *a, struct err *e);
 
 /* votes.c: votes merged and read back, what is known of their senders. */
 MUST_USE enum rc votes_merge(struct ledger *l, struct work *w, struct ledger_batch *b,
-	int64_t now_us, struct arena *a, struct touched **touched, size_t *n_touched, struct err *e);
+	int64_t now_us, struct arena *a, struct touched **touched, size_t *n_touched,
+	struct err *e);
 
 /* casework.c: cases found, opened and moved. `sent` counts the statements whose answers are still to be received. */
-MUST_USE enum rc cases_send_open(
-	struct ledger *l, const struct pg_param touched[2], struct err *e);
+MUST_USE enum rc cases_send_open(struct ledger *l, const struct pg_param touched[2], struct err *e);
 MUST_USE enum rc cases_recv_open(struct ledger *l, struct work *w, struct err *e);
 MUST_USE enum rc cases_shared(struct ledger *l, const struct ledger_settings *s, struct work *w,
 	const struct ledger_batch *b, int64_t now_us, struct arena *a, struct err *e);

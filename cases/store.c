@@ -73,6 +73,7 @@ static void copy_report(struct pg *c, const struct ledger_settings *s, const str
 	pg_copy_text(c, text_or_empty(f->hint));
 	copy_case(c, w, f, x);
 	pg_copy_real4(c, x->weight);
+	pg_copy_bool(c, x->merged);
 	pg_copy_int2(c, (int16_t)f->matched);
 	pg_copy_int2(c, (int16_t)f->origin);
 	if (routed || f->duration_s < 0)
@@ -97,7 +98,8 @@ enum rc reports_copy(struct ledger *l, const struct ledger_settings *s, const st
 		"\"offset\","
 		" channel, kind, service, class, received_at, occurred_at, stored_at, reporter, "
 		"verified,"
-		" sender, sender_raw, hint, case_id, weight, matched, origin, duration_s, label, "
+		" sender, sender_raw, hint, case_id, weight, merged, matched, origin, duration_s, "
+		"label, "
 		"text_score,"
 		" terms, fingerprint, rules, category, content, extra) FROM STDIN (FORMAT binary)";
 	int32_t month = time_month(now_us);
@@ -107,7 +109,7 @@ enum rc reports_copy(struct ledger *l, const struct ledger_settings *s, const st
 		any = any || is_stored(&b->filings[i]);
 	if (!any)
 		return RC_OK;
-	enum rc rc = pg_copy_begin(l->pg, sql, 32, e);
+	enum rc rc = pg_copy_begin(l->pg, sql, 33, e);
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; i < b->n; i++)

@@ -149,7 +149,7 @@ enum rc token_check(struct pg *c, const struct keys *k, struct slice token, int6
 	return rc;
 }
 
-static void json_time(struct buf *out, const char *name, int64_t us)
+static void named_time(struct buf *out, const char *name, int64_t us)
 {
 	char text[TIME_TEXT];
 
@@ -180,7 +180,7 @@ enum rc token_list_json(struct pg *c, struct buf *out, struct err *e)
 		buf_json(out, pg_text(r, i, 1));
 		buf_fmt(out, ",\"loopback\":%s", pg_bool(r, i, 2) ? "true" : "false");
 		for (int t = 0; t < (int)ARRAY_LEN(times); t++)
-			json_time(out, times[t], pg_time_us(r, i, 3 + t));
+			named_time(out, times[t], pg_time_us(r, i, 3 + t));
 		buf_byte(out, '}');
 	}
 	buf_byte(out, ']');

@@ -163,6 +163,7 @@ CREATE TABLE report (
 	hint        text NOT NULL DEFAULT '',    -- an old number's today form
 	case_id     text,
 	weight      real NOT NULL,
+	merged      boolean NOT NULL,            -- the vote of its day was there already
 	matched     smallint NOT NULL,
 	origin      smallint NOT NULL,
 	duration_s  int,
