@@ -272,6 +272,18 @@ static bool first_word(const struct plan *p, struct slice in, int64_t when, stru
 	return next.len == 0;
 }
 
+/* `S (VIETTHANG)`: with nothing after it, several small words are rather a content. */
+static bool lone_name(struct slice in)
+{
+	bool blank = false, small = false;
+
+	for (size_t i = 0; i < in.len; i++) {
+		blank = blank || in.ptr[i] == ' ';
+		small = small || (in.ptr[i] >= 'a' && in.ptr[i] <= 'z');
+	}
+	return !blank || !small;
+}
+
 /* A name or "withheld" in the place of the sender. */
 static bool named(const struct plan *p, const struct layout *l, int64_t when, struct choice *c)
 {
@@ -279,7 +291,7 @@ static bool named(const struct plan *p, const struct layout *l, int64_t when, st
 	struct slice part;
 
 	if (g->look.seen == SEEN_HIDDEN ||
-		(g->look.seen == SEEN_NAME && g->bracketed && l->n > 1) ||
+		(g->look.seen == SEEN_NAME && g->bracketed && (l->n > 1 || lone_name(g->in))) ||
 		sms_brand(&g->look, g->in, !g->bracketed)) {
 		choose(c, l, 0);
 		return true;

@@ -91,6 +91,8 @@ static const struct {
 		"goi ngay 0812341213 nhan xe"},
 	{"S VIETTHANG (trung thuong)", SMS_REPORT, KIND_S, "vietthang", "trung thuong"},
 	{"S VIETTHANG trung thuong", SMS_REPORT, KIND_S, "vietthang", "trung thuong"},
+	{"S (vietthang)", SMS_REPORT, KIND_S, "vietthang", ""},
+	{"S (VIET THANG)", SMS_REPORT, KIND_S, "viet thang", ""},
 	{"S (VIETTHANG)", SMS_REPORT, KIND_S, "vietthang", ""},
 	/* the other way round */
 	{"V (lua dao trung thuong) (0812341213)", SMS_REPORT, KIND_V, NUMBER,
@@ -126,6 +128,7 @@ static const struct {
 	{"LD   ", SMS_NO_SENDER, KIND_LD, NULL, NULL},
 	{"V () (lua dao)", SMS_NO_SENDER, KIND_V, NULL, NULL},
 	{"V (lua dao trung thuong)", SMS_NO_SENDER, KIND_V, NULL, NULL},
+	{"V (lua dao)", SMS_NO_SENDER, KIND_V, NULL, NULL},
 	{"V goi lua dao", SMS_NO_SENDER, KIND_V, NULL, NULL},
 	{"S Ban da trung thuong xe may", SMS_NO_SENDER, KIND_S, NULL, NULL},
 	{"S (20 000 dong mot tin)", SMS_NO_SENDER, KIND_S, NULL, NULL},

@@ -173,10 +173,10 @@ def find_sender(r, groups):
         other = r.plan.number(rest.strip(" -:;,./|"), r.occurred)
         if other.found == "ok" and (other.scope, other.value) != (it.scope, it.value):
             raise Fault("two_senders")
-        return it, [rest] + texts[1:]
+        return it, [skip_between(rest)] + texts[1:]
     it = name_first(r, groups[0])
     if it is not None:
-        return it[0], [it[1]] + texts[1:]
+        return it[0], [skip_between(it[1])] + texts[1:]
     found = r.among_words(texts[0])
     if found:
         it, (a, b) = one_of(found)
