@@ -72,7 +72,7 @@ enum rc kafka_conf_make(const struct kafka_settings *s, const struct kafka_prope
 	static const struct kafka_property common[] = {
 		{"log.connection.close", "false"},
 		{"socket.keepalive.enable", "true"},
-		{"reconnect.backoff.max.ms", "5000"},
+		{"reconnect.backoff.max.ms", "2000"},
 		{NULL, NULL},
 	};
 	enum rc rc = set_all(conf, common, e);
