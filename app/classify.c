@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "app/app.h"
-#include "wire/json.h"
+#include "wire/wire.h"
 
 #define PATH_ROOM 600
 
