@@ -38,7 +38,7 @@ static enum rc wait_for_schema(const struct conf *c, struct err *e)
 		OWN(pg_close) struct pg *pg = NULL;
 		rc = pg_open(&o, &pg, e);
 		if (rc == RC_OK)
-			rc = schema_check(pg, conf_text(c, "database.schema_dir"), e);
+			rc = schema_check(pg, KHIEN_SQL_DIR, e);
 		if (rc != RC_RETRY)
 			return rc;
 		if (n == 0)
