@@ -56,14 +56,13 @@ suites_step() {
 }
 
 suites_run() {
-	local asan=$TOP/build-asan/unit.xml unit=$TOP/build/unit.xml wire=$TOP/build/wire.xml it=$TOP/build/it.xml scale=1
+	local asan=$TOP/build-asan/unit.xml unit=$TOP/build/unit.xml it=$TOP/build/it.xml scale=1
 	[ "${KHIEN_SIZE:-ci}" = ci ] || scale=200
-	rm -f "$unit" "$asan" "$wire" "$it"
+	rm -f "$unit" "$asan" "$it"
 	if suites_step 'set-up' 900 ./dev setup && suites_step 'the jars of Apache Kafka' 300 tests/kafka-local fetch &&
 		suites_step 'build' 900 ./dev build; then
 		suites_one 'unit tests' "$unit" $((400 * scale)) ./dev unit --output-junit "$unit"
 		suites_one 'unit tests with sanitizers' "$asan" $((600 * scale)) ./dev asan --output-junit "$asan"
-		suites_one 'wire/ with real services' "$wire" $((300 * scale)) ./dev it-c --output-junit "$wire"
 		suites_one 'with PostgreSQL, Redis and Kafka' "$it" $((900 * scale)) ./dev it --junitxml "$it"
 		[ -z "${FUZZ_S:-}" ] || suites_step "fuzzing, $FUZZ_S s a target" $((FUZZ_S * 100)) ./dev fuzz "$FUZZ_S" || true
 	fi
