@@ -6,7 +6,7 @@ from typing import NamedTuple
 from . import numbers
 
 OPEN, CLOSE = "([（［", ")]）］"
-SKIPPED = "-:;,.|/"
+SKIPPED = "-:;,.|/–—―"
 MARKS = numbers.MARKS
 NUMBER_IN_WORDS = re.compile(r"[+＋]?[(]?\d(?:[ .\-()]{0,2}\d)*")
 
@@ -78,17 +78,24 @@ def close_of(text):
     return len(text), len(text)
 
 
-def groups_of(text, is_sender):
-    """(front, groups, tail): front is text before the first bracket that is no sender."""
-    at = next((i for i, c in enumerate(text) if c in OPEN), None)
-    if at is None:
-        return "", [Group(strip(text), False)], ""
-    front = strip(text[:at])
+def groups_of(text, r):
+    """(groups, tail): at most two groups."""
+    at = next((i for i, c in enumerate(text) if c in OPEN and i >= r.number_with_brackets(text)), None)
+    shut = next((i for i, c in enumerate(text) if c in CLOSE and i >= r.number_with_brackets(text)), None)
     groups = []
-    if front and is_sender(front):
-        groups.append(Group(front, False))
-        front = ""
-    rest = text[at:]
+    if shut is not None and (at is None or shut < at) and r.is_front(strip(text[:shut])):
+        groups.append(Group(strip(text[:shut]), False))
+        rest = text[shut + 1 :]
+    elif at is None:
+        return [Group(strip(text), False)], ""
+    else:
+        front, rest = trim(text[:at]), text[at:]
+        if front and not r.is_front(front):
+            end, _ = close_of(rest)
+            if r.all_number(Group(strip(rest[1:end]), True)) is None:
+                return [Group(strip(text), False)], ""
+        if front:
+            groups.append(Group(front, False))
     while len(groups) < 2:
         rest = skip_between(rest)
         if not rest:
@@ -100,18 +107,37 @@ def groups_of(text, is_sender):
         else:
             groups.append(Group(strip(rest), False))
             rest = ""
-    return front, groups, strip(rest)
+    return groups, strip(rest)
+
+
+def trim(text):
+    """Without white space and separators at both ends."""
+    while text and (blank(text[0]) or text[0] in SKIPPED):
+        text = text[1:]
+    while text and (blank(text[-1]) or text[-1] in SKIPPED):
+        text = text[:-1]
+    return text
 
 
 class Reader:
     def __init__(self, plan, occurred):
         self.plan, self.occurred = plan, occurred
 
+    def number_with_brackets(self, text):
+        """Where a number at the start of the text ends when brackets stand inside it, else 0."""
+        m = NUMBER_IN_WORDS.match(text)
+        if m is None or not any(c in CLOSE for c in m.group()):
+            return 0
+        return m.end() if self.plan.number(m.group(), self.occurred).found != "invalid" else 0
+
+    def is_front(self, text):
+        """A sender in front of the first bracket: a number, a word for withheld, or a sender ID in capitals."""
+        it = self.plan.sender(text, self.occurred)
+        return bool(text) and it.found != "invalid" and (it.scope != "name" or in_capitals(text))
+
     def all_number(self, group):
         it = self.plan.number(group.text, self.occurred)
-        if it.found == "invalid" or (it.scope == "short" and not group.bracket and not strip(group.text).isdigit()):
-            return None
-        return it
+        return None if it.found == "invalid" else it
 
     def name(self, text):
         """A sender ID or a word for withheld that is all of the text."""
@@ -123,7 +149,8 @@ class Reader:
         found = []
         for m in NUMBER_IN_WORDS.finditer(text):
             it = self.plan.number(m.group(), self.occurred)
-            if it.found != "invalid" and (it.scope == "number" or it.found == "old"):
+            many = sum(c.isdigit() for c in m.group()) >= 9 or it.value[:4] in ("1800", "1900")
+            if it.found != "invalid" and many:
                 found.append((it, m.span()))
         return found
 
@@ -158,36 +185,40 @@ def in_capitals(text):
 
 
 def find_sender(r, groups):
-    """Rule 4: (sender, pieces that are content)."""
+    """Rule 4: (sender, pieces that are content, in order)."""
     texts = [g.text for g in groups]
-    whole = [(it, i) for i, g in enumerate(groups[:2]) if (it := r.all_number(g)) is not None]
+    whole = [(it, i) for i, g in enumerate(groups) if (it := r.all_number(g)) is not None]
+    if len(whole) > 1:
+        whole = [(it, i) for it, i in whole if groups[i].bracket or not (it.scope == "short" and len(it.value) <= 6)] or whole
     if whole:
         it, at = one_of(whole)
         first = r.name(texts[0]) if at != 0 else None
-        if first is not None and first.scope == "name" and " " not in texts[0] and has_capital(texts[0]):
+        capital = has_capital(texts[0]) if groups[0].bracket else in_capitals(texts[0])
+        if first is not None and first.scope == "name" and " " not in texts[0] and capital:
             raise Fault("two_senders")
         return it, [t for i, t in enumerate(texts) if i not in {n for _, n in whole}]
     lead = r.leading(groups[0])
     if lead is not None:
         it, rest = lead
-        other = r.plan.number(rest.strip(" -:;,./|"), r.occurred)
+        other = r.plan.number(trim(rest), r.occurred)
         if other.found == "ok" and (other.scope, other.value) != (it.scope, it.value):
             raise Fault("two_senders")
-        return it, [skip_between(rest)] + texts[1:]
-    it = name_first(r, groups[0])
+        return it, [trim(rest)] + texts[1:]
+    it = name_first(r, groups)
     if it is not None:
-        return it[0], [skip_between(it[1])] + texts[1:]
+        return it[0], [trim(it[1])] + texts[1:]
     found = r.among_words(texts[0])
     if found:
         it, (a, b) = one_of(found)
-        return it, [texts[0][:a], texts[0][b:]] + texts[1:]
-    if sum(c.isdigit() for c in texts[0]) >= 3 and not any(c.isalpha() for c in texts[0]):
+        return it, [trim(texts[0][:a]), trim(texts[0][b:])] + texts[1:]
+    head = texts[0] if groups[0].bracket else texts[0].split()[0]
+    if sum(c.isdigit() for c in head) >= 3 and not any(c.isalpha() for c in head):
         raise Fault("bad_sender")
     for i, text in enumerate(texts[1:], 1):
         found = r.among_words(text)
         if found:
             it, (a, b) = one_of(found)
-            return it, texts[:i] + [text[:a], text[b:]] + texts[i + 1 :]
+            return it, texts[:i] + [trim(text[:a]), trim(text[b:])] + texts[i + 1 :]
     if len(texts) > 1:
         it = r.name(texts[1])
         if it is not None and (it.found == "withheld" or in_capitals(texts[1])):
@@ -195,20 +226,22 @@ def find_sender(r, groups):
     raise Fault("no_sender")
 
 
-def name_first(r, group):
-    text = group.text
-    if group.bracket:
-        it = r.name(text)
-        if it is not None:
-            return it, ""
-        m = re.match(r"([^\s:]+?)\s*[-:–—](?:\s|$)", text) or re.match(r"([^\s:]+)\s*:", text)
-        if m is not None and has_capital(m.group(1)):
-            it = r.name(m.group(1))
+def name_first(r, groups):
+    """A sender ID or a word for withheld at the start of the first group: (sender, rest of the group)."""
+    text, bracket = groups[0]
+    it = r.name(text)
+    if it is not None and (it.found == "withheld" or len(text.split()) == 1 or len(groups) > 1 or in_capitals(text)):
+        return it, ""
+    if bracket:
+        m = re.match(r"(\S+?)\s*[-:–—](?=\s|$)|(\S+?)\s*:", text)
+        word = m and (m.group(1) or m.group(2))
+        if word and has_capital(word):
+            it = r.name(word)
             if it is not None:
-                return it, text[m.end(1) :]
+                return it, text[len(word) :]
         return None
     words = text.split()
-    if words and in_capitals(words[0]) and (len(words) == 1 or not in_capitals(words[1])):
+    if in_capitals(words[0]) and (len(words) == 1 or not in_capitals(words[1])):
         it = r.name(words[0])
         if it is not None:
             return it, text[len(words[0]) :]
@@ -219,10 +252,10 @@ def read(plan, text, occurred):
     """Kind, sender and content of one text. Fault when it is none; a routed text is told apart by is_registry before."""
     kind, rest = keyword(text)
     r = Reader(plan, occurred)
-    front, groups, tail = groups_of(rest, lambda t: r.all_number(Group(t, False)) is not None or r.name(t) is not None)
+    groups, tail = groups_of(rest, r)
     groups = [g for g in groups if g.text]
     if not groups:
         raise Fault("no_sender")
     sender, pieces = find_sender(r, groups)
-    pieces = [strip(p) for p in [front, *pieces, tail]]
+    pieces = [strip(p) for p in [*pieces, tail]]
     return Read(kind, sender, " ".join(p for p in pieces if p))

@@ -39,7 +39,7 @@ class Report(NamedTuple):
         """The normalised fields of checks 15 and 16."""
         if self.routed:
             return ("registry", self.channel, self.reporter, self.content)
-        return (self.kind, self.channel, self.occurred_at, self.reporter, self.sender.scope, self.sender.value, self.content)
+        return (self.kind, self.channel, self.occurred_at, self.reporter, self.sender.scope, self.sender.value or self.sender.hint, self.content)
 
 
 class Bad(Exception):
