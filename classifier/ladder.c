@@ -150,8 +150,7 @@ enum rc ladder_walk(const struct ladder *l, enum report_class c, int64_t window_
 	const struct vote *votes, size_t n, int64_t floor, struct arena *scratch, struct walk *out)
 {
 	size_t most = n < BOUND_VOTES_PER_SENDER ? n : BOUND_VOTES_PER_SENDER, reporters;
-	const struct vote **newest =
-		arena_array(scratch, BOUND_VOTES_PER_SENDER, sizeof(const struct vote *));
+	const struct vote **newest = arena_array(scratch, most + 1, sizeof(const struct vote *));
 	struct event *event = arena_array(scratch, 2 * most + 1, sizeof(struct event));
 
 	if (newest == NULL || event == NULL)
