@@ -167,8 +167,11 @@ C
 }
 
 pg_stop() {
+	local mode=fast
 	pg_running || return 0
-	as_service "$PG_BIN/pg_ctl" -D "$HOME_DIR/pg" -s -w -t 60 -m fast stop ||
+	# What is deleted next needs no checkpoint.
+	[ "$command" != destroy ] || mode=immediate
+	as_service "$PG_BIN/pg_ctl" -D "$HOME_DIR/pg" -s -w -t 60 -m $mode stop ||
 		as_service "$PG_BIN/pg_ctl" -D "$HOME_DIR/pg" -s -w -t 60 -m immediate stop
 }
 
