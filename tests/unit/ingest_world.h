@@ -52,7 +52,8 @@ static inline void world_init(struct world *w)
 
 static inline void world_decode(struct world *w, struct slice value, struct report *out)
 {
-	struct kafka_record r = {.topic = "complaints", .partition = 3, .offset = 77, .value = value};
+	struct kafka_record r = {
+		.topic = "complaints", .partition = 3, .offset = 77, .value = value};
 
 	CHECK_INT(decode(w->decoder, &r, w->arena, out), RC_OK);
 }
