@@ -76,6 +76,8 @@ MUST_USE enum rc release_make(struct pg *c, int64_t epoch, int64_t now_us, const
 	bool kill_switch, struct release_out *out, struct err *e);
 /* Starts a lineage when there is none (first start). */
 MUST_USE enum rc list_ensure(struct pg *c, int64_t now_us, struct err *e);
+/* Forgets the releases made before `before_us`, but for the newest 1,000: a reader that is older gets the whole list. */
+MUST_USE enum rc release_prune(struct pg *c, int64_t before_us, struct err *e);
 
 /* ---- memory mirror: the list in memory, following the release log; one writer thread, any number of readers ---- */
 struct mirror;
@@ -100,13 +102,14 @@ void mirror_wait(struct mirror *m, int64_t after, int wait_ms);
 size_t mirror_bytes(const struct mirror *m);
 
 /* ---- reading the list for feeds ---- */
-/* Streams head, entries and tail (JSON lines) of one consistent state through `put` (returns false to stop). service -1: both; then head
- * and tail carry count and digest of what is sent. */
+/* Streams head, entries and tail (JSON lines) of one consistent state through `put` (returns false to stop; then RC_NONE). service -1:
+ * both. Head and tail carry count and digest of what is sent, and are the same line: a stream without its tail is to be thrown away. */
 typedef bool feed_put(void *arg, struct slice piece);
 MUST_USE enum rc feed_snapshot(struct pg *c, int service, int64_t now_s, feed_put *put, void *arg,
 	struct list_mark *mark, struct err *e);
-/* {"list","from","to","more","changes":[…]}: whole releases after `after`, at most BOUND_CHANGES_PER_ANSWER changes unless one release alone
- * is larger. RC_CONFLICT: another list, ahead, or too old: mark tells where to start. */
+/* {"list","from","to","more","count","digest","changes":[…]}: whole releases after `after`, at most BOUND_CHANGES_PER_ANSWER changes unless
+ * one release alone is larger; count and digest of the service's part at `to`. *mark: the head. RC_CONFLICT: another list, ahead, or too
+ * old: mark tells where to start. */
 MUST_USE enum rc feed_changes(struct pg *c, const char *list, int64_t after, int service,
 	struct buf *out, struct list_mark *mark, struct err *e);
 

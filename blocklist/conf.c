@@ -37,6 +37,14 @@ static const struct conf_item items[] = {
 		.reloadable = true,
 		.help = "A lookup answers \"unknown\" when this process has not known for longer "
 			"than this that its list is current."},
+	{.name = "feed.keep",
+		.type = CONF_SPAN_S,
+		.def = "90d",
+		.min = 3600,
+		.max = 3660 * 86400.0,
+		.reloadable = true,
+		.help = "How long the changes of a release are kept; a feed reader that is "
+			"older than this fetches the whole list."},
 };
 
 const struct conf_table blocklist_conf = {

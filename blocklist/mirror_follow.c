@@ -17,7 +17,7 @@ static const char changes_sql[] =
 	", release, op FROM change WHERE release > $1 AND release <= $2 ORDER BY release, ord";
 static const char entries_sql[] =
 	"SELECT " ENTRY_COLUMNS ", release, 'add' FROM entry WHERE (scope, value, service) > "
-				"($1::text, $2::text, $3::smallint)"
+	"($1::text, $2::text, $3::smallint)"
 	" ORDER BY scope, value, service LIMIT 100000";
 _Static_assert(PIECE_ROWS == 100000, "the limit in entries_sql");
 

@@ -16,17 +16,31 @@ static const char anything_sql[] =
 	" OR (NOT $2::boolean AND EXISTS (SELECT FROM wish WHERE state = 'wanted'))"
 	" OR EXISTS (SELECT FROM protected WHERE until <= $1),"
 	" (SELECT id FROM audit_pending ORDER BY id LIMIT 1) IS NOT NULL";
+static const char prune_sql[] = "WITH old AS (SELECT max(n) AS n FROM release WHERE at < $1 AND n "
+				"<= (SELECT release FROM list_head) - 1000),"
+				" gone AS (DELETE FROM change WHERE release <= (SELECT n FROM old))"
+				" DELETE FROM release WHERE n <= (SELECT n FROM old)";
 static const char fence_sql[] = "SELECT epoch FROM keeper WHERE one AND epoch = $1 FOR UPDATE";
 
-enum rc list_ensure(struct pg *c, int64_t now_us, struct err *e)
+static enum rc run_at(struct pg *c, const char *sql, int64_t at_us, struct err *e)
 {
 	OWN(arena_free) struct arena *a = arena_new(4096);
 
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	struct pg_param now = pg_p_time(now_us, a);
+	struct pg_param at = pg_p_time(at_us, a);
 
-	return pg_run(c, ensure_sql, &now, 1, NULL, e);
+	return pg_run(c, sql, &at, 1, NULL, e);
+}
+
+enum rc list_ensure(struct pg *c, int64_t now_us, struct err *e)
+{
+	return run_at(c, ensure_sql, now_us, e);
+}
+
+enum rc release_prune(struct pg *c, int64_t before_us, struct err *e)
+{
+	return run_at(c, prune_sql, before_us, e);
 }
 
 /* Whether keys wait, and whether audit rows do. */
