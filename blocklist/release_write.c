@@ -386,7 +386,7 @@ static enum rc write_fates(struct release *r, struct pg *c, struct fates *f, str
 
 static enum rc write_audit(struct release *r, struct pg *c, struct changes *ch, struct err *e)
 {
-	BUF_OWN struct buf head;
+	BUF_OWN struct buf head = {0};
 	char hex[65];
 
 	if (ch->lines.len == 0 && !ch->lines.failed)

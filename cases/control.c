@@ -85,7 +85,7 @@ static void files_done(struct files *f)
 static enum rc files_read(
 	struct files *f, const char *kind, const char *const *paths, size_t n, struct err *e)
 {
-	BUF_OWN struct buf one;
+	BUF_OWN struct buf one = {0};
 	enum rc rc = RC_OK;
 
 	if (n == 0 || n > FILES_MAX)

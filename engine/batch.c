@@ -5,7 +5,7 @@
 /* [{"name":"X","weight":1.5,"at":12,"len":7}]: where it matched in the raw content, never the text itself. */
 static struct slice terms_json(const struct verdict *v, struct arena *a)
 {
-	BUF_OWN struct buf b;
+	BUF_OWN struct buf b = {0};
 
 	if (v->terms == 0 && !v->undecided)
 		return SLICE("[]");
