@@ -351,8 +351,9 @@ static int by_partition(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* Decodes records [0, n) that are still wanted into one ledger batch. *taken: how many records it covers (fewer when the arena is full). */
-static void gather(struct worker *w, const struct kafka_record **records, size_t n,
+/* Decodes records [0, n) that are still wanted into one ledger batch. *taken: how many records it covers, fewer when the arena is full. RC_LIMIT:
+ * not even one fits. */
+static enum rc gather(struct worker *w, const struct kafka_record **records, size_t n,
 	struct batch_part *parts, struct ledger_batch *b, size_t *taken)
 {
 	w->filings.n = 0;
@@ -366,8 +367,11 @@ static void gather(struct worker *w, const struct kafka_record **records, size_t
 		struct batch_part *bp = b->n_parts > 0 ? &parts[b->n_parts - 1] : NULL;
 		bool fresh = bp == NULL || bp->part != &o->part;
 		if (filings_add(&w->filings, w->decoder, w->scan, w->judge, w->s.plan, r,
-			    (int32_t)(fresh ? b->n_parts : b->n_parts - 1), w->arena) != RC_OK)
+			    (int32_t)(fresh ? b->n_parts : b->n_parts - 1), w->arena) != RC_OK) {
+			if (w->filings.n == 0)
+				return RC_LIMIT;
 			break;
+		}
 		if (fresh) {
 			bp = &parts[b->n_parts++];
 			*bp = (struct batch_part){.part = &o->part, .from = o->part.next_offset};
@@ -377,6 +381,7 @@ static void gather(struct worker *w, const struct kafka_record **records, size_t
 	}
 	b->filings = w->filings.at;
 	b->n = w->filings.n;
+	return RC_OK;
 }
 
 /* A single record that the database refuses is kept in quarantine with its SQLSTATE. */
@@ -425,12 +430,16 @@ static void work_off(struct worker *w, const struct kafka_record **records, size
 		struct ledger_batch b;
 		struct err e = {0};
 
-		gather(w, records + at, want, parts, &b, &taken);
-		if (b.n == 0) {
-			at += taken > 0 ? taken : 1;
+		if (gather(w, records + at, want, parts, &b, &taken) != RC_OK) {
+			database_away(w, "one record does not fit into the memory of a batch");
+			return;
+		}
+		if (b.n == 0) { /* none of them is wanted any more */
+			at += taken;
 			continue;
 		}
-		if (quarantine_next && b.n == 1)
+		bool last_resort = quarantine_next && b.n == 1;
+		if (last_resort)
 			make_quarantined(&b.filings[0], &cause, w->arena);
 		quarantine_next = false;
 		switch (settle(w, &b, &e)) {
@@ -441,6 +450,10 @@ static void work_off(struct worker *w, const struct kafka_record **records, size
 			size = size < n ? size * 2 : n;
 			break;
 		case POISON:
+			if (last_resort) {
+				stop_partitions(w, &b, e.text);
+				return;
+			}
 			if (b.n == 1) {
 				quarantine_next = true;
 				cause = e;
