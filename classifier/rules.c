@@ -8,9 +8,9 @@
 #include "classifier/fold.h"
 #include "classifier/rules.h"
 
-#define HOSTILE_BYTES 1500
+#define HOSTILE_BYTES 600
 #define HOSTILE_STEPS 1000
-#define HOSTILE_WORDS 64
+#define HOSTILE_WORDS 48
 
 /* ---- files ---- */
 
@@ -301,16 +301,16 @@ static bool quick_on_own_words(const struct re *probe, const struct rule *r)
 	bool done[128] = {false}, quick = true;
 
 	for (size_t i = 0; i < words && quick; i++) {
-		quick = quick_on(probe, word[i]) && quick_on_pair(probe, word[0], word[i]) &&
-			(i == 0 || quick_on_pair(probe, word[i - 1], word[i]));
+		quick = quick_on(probe, word[i]) &&
+			(i == 0 || quick_on_pair(probe, word[i - 1], word[i])) &&
+			(i < 2 || quick_on_pair(probe, word[0], word[i]));
 		for (size_t k = 0; k < word[i].len && quick; k++) {
 			char c = word[i].ptr[k];
 
 			if (done[(size_t)c])
 				continue;
 			done[(size_t)c] = true;
-			quick = quick_on(probe, slice_of(&c, 1)) &&
-				quick_on(probe, slice_of((char[]){c, ' '}, 2));
+			quick = quick_on(probe, slice_of(&c, 1));
 		}
 	}
 	return quick;

@@ -17,6 +17,11 @@
 /* Holds a pattern to the part of the language that docs/rules.md allows. NULL: fine; else static text, and *at_byte where. */
 const char *pattern_refused(struct slice pattern, size_t *at_byte);
 
+/* ---- weaken.c ---- */
+
+/* Appends a pattern without gaps that matches in every text in which `pattern` does. False: no letter is sure to be there. */
+bool pattern_weaken(struct slice pattern, struct buf *out);
+
 /* ---- re_pcre2.c ---- */
 
 struct re;         /* immutable, shared by threads */

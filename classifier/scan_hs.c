@@ -1,5 +1,5 @@
-/* One scan over a text for all patterns at once (libhs: vectorscan or Hyperscan), in prefilter mode: a pattern that matches is always
- * among the candidates, one that does not may be. PCRE2 has the last word on each. */
+/* One scan over a text for all patterns at once (libhs: vectorscan or Hyperscan). It is given weaker patterns (weaken.c): a pattern
+ * that matches is always among the candidates, one that does not may be. PCRE2 has the last word on each. */
 #include <hs/hs.h>
 #include <stdlib.h>
 
@@ -21,28 +21,39 @@ struct prefilter_scratch {
 /* The patterns that libhs is given, in the three arrays that it wants. */
 struct wanted {
 	const char **text;
+	struct buf *own; /* what text points at */
 	unsigned *flags, *number;
 	unsigned n;
 };
 
-static void wanted_free(struct wanted *w)
+static void wanted_free(struct wanted *w, size_t n)
 {
+	for (size_t i = 0; w->own != NULL && i < n; i++)
+		buf_done(&w->own[i]);
+	free(w->own);
 	free((void *)w->text);
 	free(w->flags);
 	free(w->number);
 }
 
-static bool wanted_fill(struct wanted *w, const struct slice *pattern, size_t n)
+static bool wanted_fill(
+	struct prefilter *f, struct wanted *w, const struct slice *pattern, size_t n)
 {
 	w->text = calloc(n + 1, sizeof(*w->text));
+	w->own = calloc(n + 1, sizeof(*w->own));
 	w->flags = calloc(n + 1, sizeof(*w->flags));
 	w->number = calloc(n + 1, sizeof(*w->number));
-	if (w->text == NULL || w->flags == NULL || w->number == NULL)
+	if (w->text == NULL || w->own == NULL || w->flags == NULL || w->number == NULL)
 		return false;
 	for (size_t i = 0; i < n; i++) {
+		buf_init(&w->own[i], (size_t)BOUND_PATTERN * 2);
 		if (pattern[i].ptr == NULL)
 			continue;
-		w->text[w->n] = pattern[i].ptr; /* NUL-terminated, as YAML gives it */
+		if (!pattern_weaken(pattern[i], &w->own[i])) {
+			f->always[f->always_n++] = (uint32_t)i;
+			continue;
+		}
+		w->text[w->n] = w->own[i].ptr;
 		w->flags[w->n] = FLAGS;
 		w->number[w->n++] = (unsigned)i;
 	}
@@ -87,11 +98,11 @@ enum rc prefilter_new(const struct slice *pattern, size_t n, struct prefilter **
 
 	if (f != NULL)
 		f->always = calloc(n + 1, sizeof(*f->always));
-	if (f == NULL || f->always == NULL || !wanted_fill(&w, pattern, n))
+	if (f == NULL || f->always == NULL || !wanted_fill(f, &w, pattern, n))
 		(void)err_set(e, RC_RETRY, "out of memory");
 	else
 		rc = compile(f, &w, e);
-	wanted_free(&w);
+	wanted_free(&w, n);
 	if (rc == RC_OK)
 		*out = TAKE(f);
 	return rc;
