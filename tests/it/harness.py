@@ -37,7 +37,7 @@ class Engine:
 
     def __init__(self, site, name, roles, port, conf):
         self.site, self.name, self.port = site, name, port
-        self.log_path = site.dir / f"{name}.log"
+        self.log_path, self.ended = site.dir / f"{name}.log", False
         command = [str(BIN), "run", "-c", str(conf)] + (["--role", roles] if roles else [])
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -46,14 +46,22 @@ class Engine:
         return self.process.poll() is None
 
     def kill(self):
+        self.ended = True
         if self.alive():
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self, seconds=30):
+        self.ended = True
         if self.alive():
             self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(seconds) == 0, f"{self.name} ended with {self.process.returncode}"
+
+    def check(self):
+        """It has not ended by itself."""
+        if not self.ended and not self.alive():
+            self.ended = True
+            raise AssertionError(f"{self.name} ended by itself with {self.process.returncode}\n{self.log()[-3000:]}")
 
     def hup(self):
         self.process.send_signal(signal.SIGHUP)
@@ -262,7 +270,12 @@ class Site:
             except Exception as e:  # noqa: BLE001 - a Redis that is away is one of the things waited for
                 return f"cannot ask: {type(e).__name__}: {e}"
 
-        wait_for(state, lambda: state() == "", seconds)
+        def rest():
+            for it in self.engines:
+                it.check()
+            return state() == ""
+
+        wait_for(state, rest, seconds)
         for row in self.rows("SELECT * FROM part WHERE source = %s AND stopped <> ''", self.source):
             raise AssertionError(f"a partition was stopped: {row}")
 

@@ -71,7 +71,7 @@ class Fate(NamedTuple):
 def fate(walk, action, protected, mode, now):
     """What becomes of the newest episode, or of a count without its leg."""
     if walk.one_leg:
-        return Fate("held", "one_leg", "", None)
+        return Fate("shadow" if mode == "shadow" else "held", "one_leg", "", None)
     if not walk.episodes:
         return Fate("none", "", "", None)
     last = walk.episodes[-1]

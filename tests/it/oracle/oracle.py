@@ -132,6 +132,21 @@ class Judgement:
     def attribution(self, key):
         return self.world.plan.attribution(numbers.Sender(key[0], key[1], "ok"))
 
+    def open_cases(self):
+        """{(scope, value, service, class): (rung, reports, first_at)}: of reports, and of ladders that left observe."""
+        out = {}
+        for key, votes_of in self.votes.items():
+            for klass in ("nuisance", "scam"):
+                rung = self.climb(key, klass).rung
+                reports, first = self.cases.get((*key, klass), (0, None))
+                if rung != "observe" and first is None:
+                    first = min([v.first_at for v in votes_of.values() if v.first_at is not None])
+                if first is not None:
+                    out[(*key, klass)] = (rung, reports, first)
+        for key, (reports, first) in self.cases.items():
+            out.setdefault(key, ("observe", reports, first))
+        return out
+
     def fate(self, key, klass, now):
         """The state of one sender, service and class."""
         walk = self.climb(key, klass)
