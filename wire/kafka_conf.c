@@ -94,7 +94,12 @@ enum rc kafka_conf_make(const struct kafka_settings *s, const struct kafka_prope
 enum rc kafka_handle(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out, struct err *e)
 {
 	char why[256];
-	rd_kafka_t *rk = rd_kafka_new(type, conf, why, sizeof(why));
+	rd_kafka_t *rk;
+
+#ifdef KHIEN_TSAN
+	kafka_tsan();
+#endif
+	rk = rd_kafka_new(type, conf, why, sizeof(why));
 
 	if (rk == NULL) {
 		rd_kafka_conf_destroy(conf);

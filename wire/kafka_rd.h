@@ -8,6 +8,17 @@
 #define KAFKA_CLOSE_MS 10000
 #define KAFKA_ASK_MS 5000
 
+#if defined(__SANITIZE_THREAD__)
+#define KHIEN_TSAN
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define KHIEN_TSAN
+#endif
+#endif
+#ifdef KHIEN_TSAN
+void kafka_tsan(void); /* called so that kafka_tsan.c is linked */
+#endif
+
 struct kafka_property {
 	const char *name, *value;
 };

@@ -109,6 +109,7 @@ static void test_across_processes(void)
 		_exit(0);
 	}
 	(void)close(down[0]);
+	(void)close(up[1]); /* so that a demo that dies ends the read */
 	CHECK(read(up[0], brokers, sizeof(brokers) - 1) > 0);
 	CHECK_HAS(brokers, "127.0.0.1:");
 	producer = fork();
