@@ -453,7 +453,7 @@ bool json_next(struct json_iter *it, struct slice *key, struct json *value)
 
 namespace
 {
-/* The shortest of the forms that read back as the same number. */
+/* The shortest of the forms that read back as the same number, and as a real. */
 void write_real(double d, struct buf *out)
 {
 	char text[40];
@@ -464,6 +464,8 @@ void write_real(double d, struct buf *out)
 			break;
 	}
 	buf_add(out, slice_str(text));
+	if (strpbrk(text, ".e") == nullptr)
+		buf_add(out, SLICE(".0"));
 }
 
 void write_scalar(const struct json_parser *p, size_t at, struct buf *out)

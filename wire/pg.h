@@ -1,6 +1,8 @@
 /* PostgreSQL over libpq: one connection per owner, named prepared statements, pipelines, binary COPY. Every failure is mapped to a
  * result code by its SQLSTATE: 08, 53, 57, 58 and a lost connection RC_RETRY; 40 RC_CONFLICT; 22, 23, 54 RC_INVALID; anything else
- * RC_FATAL; err.state carries the SQLSTATE ("" when the connection was lost). Not thread-safe: a connection belongs to one thread. */
+ * RC_FATAL; err.state carries the SQLSTATE ("" when the connection was lost). Refined: 55P03 (lock_timeout) RC_RETRY, 25P02 (the
+ * transaction failed already) RC_CONFLICT; whatever ends the session, a server that turned read-only (25006) and a plan made stale by a
+ * migration are RC_RETRY with pg_broken. The cause never quotes values. Not thread-safe: a connection belongs to one thread. */
 #pragma once
 
 #include "base/base.h"
@@ -13,8 +15,8 @@ struct pg_result;
 struct pg_options {
 	const char *dsn;	 /* libpq conninfo or URI */
 	const char *name;	 /* application_name: "khien-worker-1" */
-	int statement_timeout_ms; /* 0: 30,000 */
-	int lock_timeout_ms;	  /* 0: 10,000 */
+	int statement_timeout_ms; /* 0: 30,000; negative: none (migrations) */
+	int lock_timeout_ms;	  /* 0: 10,000; negative: none */
 };
 
 MUST_USE enum rc pg_open(const struct pg_options *o, struct pg **out, struct err *e);
@@ -29,10 +31,12 @@ struct pg_param {
 	int bin; /* 1: binary format */
 };
 /* The statement is prepared on first use under a name made from its address, so `sql` must be a string literal or otherwise constant
- * for the connection's life. `n` parameters. *out may be NULL when rows do not matter. */
+ * for the connection's life. `n` parameters. `out` may be NULL when rows do not matter. RC_LIMIT: a parameter could not be built (its
+ * arena or array is full). Neither this nor pg_script inside a pipeline or COPY. */
 MUST_USE enum rc pg_run(struct pg *c, const char *sql, const struct pg_param *params, int n, struct pg_result **out,
 			struct err *e);
-/* Several statements without parameters in one string (migrations, BEGIN, COMMIT). */
+/* Several statements without parameters in one string (migrations, BEGIN). They are one transaction of their own, and a BEGIN among them
+ * takes in those before it too. */
 MUST_USE enum rc pg_script(struct pg *c, const char *sql, struct err *e);
 
 /* Pipeline: begin, any number of pg_send, then pg_recv once per sent statement in order, then pg_pipeline_end (which syncs and drains
@@ -45,9 +49,10 @@ MUST_USE enum rc pg_flush(struct pg *c, struct err *e);
 MUST_USE enum rc pg_recv(struct pg *c, struct pg_result **out, struct err *e);
 MUST_USE enum rc pg_pipeline_end(struct pg *c, struct err *e);
 
-/* COMMIT. RC_OK: durable. RC_RETRY with pg_broken: the answer was lost, the outcome is unknown. */
+/* COMMIT. RC_OK: durable. RC_RETRY with pg_broken: the answer was lost, the outcome is unknown. RC_CONFLICT: the transaction had failed
+ * and was rolled back (also when COMMIT goes through pg_run or pg_send). */
 MUST_USE enum rc pg_commit(struct pg *c, struct err *e);
-void pg_rollback(struct pg *c); /* best effort */
+void pg_rollback(struct pg *c); /* best effort; also out of an open pipeline or COPY */
 
 /* Results hold text-format values unless the statement asked for binary; borrowed until freed. */
 void pg_free(struct pg_result *r);
@@ -63,7 +68,8 @@ int64_t pg_time_us(const struct pg_result *r, int row, int col); /* timestamptz;
 /* bytea decoded into the result's own memory; borrowed. */
 struct slice pg_bytes(struct pg_result *r, int row, int col);
 
-/* Parameter helpers; what they format lives in the arena. pg_p_none() is SQL NULL. */
+/* Parameter helpers; what they format lives in the arena. pg_p_none() is SQL NULL, and so is a slice whose ptr is NULL, here and in
+ * arrays and COPY; the empty text is SLICE(""). */
 struct pg_param pg_p_none(void);
 struct pg_param pg_p_text(struct slice s, struct arena *a);
 struct pg_param pg_p_str(const char *s); /* borrowed; NULL is SQL NULL */
