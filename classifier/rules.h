@@ -104,7 +104,7 @@ struct rule {
 	const char *symbol;
 	double weight;
 	enum label label;
-	bool raw; /* on: raw */
+	bool raw; /* text: raw */
 	struct slice pattern;
 	struct re *re;
 	const struct yaml *match, *nomatch; /* lists of texts */

@@ -134,13 +134,14 @@ static const struct yaml *need_examples(struct reading *r, const struct yaml *ma
 	return n;
 }
 
-static void read_on(struct reading *r, const struct yaml *map, struct rule *rule)
+static void read_text(struct reading *r, const struct yaml *map, struct rule *rule)
 {
-	const struct yaml *on = yaml_get(map, "on"), *group = yaml_get(map, "group");
+	const struct yaml *which = yaml_get(map, "text"), *group = yaml_get(map, "group");
 
-	rule->raw = text_is(on) && slice_eq(on->value, SLICE("raw"));
-	if (on != NULL && !rule->raw && !(text_is(on) && slice_eq(on->value, SLICE("folded"))))
-		complain(r->c, r->file, on->line, "\"on\" must be folded or raw");
+	rule->raw = text_is(which) && slice_eq(which->value, SLICE("raw"));
+	if (which != NULL && !rule->raw &&
+		!(text_is(which) && slice_eq(which->value, SLICE("folded"))))
+		complain(r->c, r->file, which->line, "\"text\" must be folded or raw");
 	if (group != NULL &&
 		(!text_is(group) || group->value.len > 32 ||
 			!all_of(group->value, LOWER DIGITS "_-")))
@@ -150,7 +151,7 @@ static void read_on(struct reading *r, const struct yaml *map, struct rule *rule
 static void read_rule(struct reading *r, const struct yaml *map, struct rule *rule)
 {
 	static const char *const keys[] = {"id", "symbol", "class", "weight", "pattern",
-		"description", "match", "nomatch", "on", "group", NULL};
+		"description", "match", "nomatch", "text", "group", NULL};
 	const struct yaml *pattern;
 
 	*rule = (struct rule){.file = r->file, .line = map->line};
@@ -160,7 +161,7 @@ static void read_rule(struct reading *r, const struct yaml *map, struct rule *ru
 	read_class(r, map, &rule->label, &rule->weight);
 	need_text(r, map, "description");
 	need_text(r, map, "pattern");
-	read_on(r, map, rule);
+	read_text(r, map, rule);
 	rule->match = need_examples(r, map, "match");
 	rule->nomatch = need_examples(r, map, "nomatch");
 	pattern = yaml_get(map, "pattern");

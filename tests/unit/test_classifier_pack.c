@@ -74,7 +74,7 @@ static void test_refused(void)
 		{HEAD "rules:\n  - {id: 1, symbol: XAY, class: good}\n", "\"class\" must be"},
 		{HEAD "rules:\n  - {id: 1, symbol: XAY, class: ham, weight: 1}\n", "\"weight\""},
 		{HEAD "rules:\n  - {id: 1, symbol: XAY, class: spam, weight: -1}\n", "\"weight\""},
-		{HEAD "rules:\n  - {id: 1, symbol: XAY, on: cooked}\n", "\"on\" must be"},
+		{HEAD "rules:\n  - {id: 1, symbol: XAY, text: cooked}\n", "\"text\" must be"},
 		{HEAD "rules:\n  - {id: 1, symbol: XAY, group: A}\n", "\"group\" must be"},
 		{HEAD "rules:\n  - {id: 1, symbol: XAY, colour: red}\n", "colour"},
 		{HEAD "rules:\n  - {id: 1, symbol: XAY, match: []}\n", "\"match\" must be a list"},

@@ -31,7 +31,7 @@ class Pack:
                 self.bias, self.scam_share, self.caps = it["bias"], it["scam_share"], it["caps"]
             for r in it.get("rules") or []:
                 pattern = re.compile(r["pattern"], re.IGNORECASE | re.ASCII)
-                self.rules.append((r["symbol"], r["class"], float(r["weight"]), pattern, r.get("on", "folded")))
+                self.rules.append((r["symbol"], r["class"], float(r["weight"]), pattern, r.get("text", "folded")))
             for c in it.get("combine") or []:
                 self.combinations.append((c["symbol"], c["class"], float(c["weight"]), parse_when(c["when"])))
         self.version = "+".join(names)
