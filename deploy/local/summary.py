@@ -3,6 +3,7 @@
 (REDIS_URL); changes nothing.
 
     summary.py wait RECORDS SECONDS   until so many records more are settled, released and in Redis; shows progress
+    summary.py reading                exit 0 when the engine has taken the partitions of KHIEN_SOURCE
     summary.py records                how many records the ledger has counted
     summary.py show                   the summary
     summary.py check                  the invariants, one line each; exit 1 when one does not hold
@@ -271,6 +272,8 @@ def main():
     try:
         if words[:1] == ["wait"]:
             return wait(int(words[1]), float(words[2]))
+        if words == ["reading"]:
+            return 0 if one(f"SELECT count(*) AS n FROM part WHERE source = '{SOURCE}' AND owner <> ''")["n"] else 1
         if words == ["records"]:
             print(records())
             return 0

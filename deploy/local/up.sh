@@ -89,15 +89,17 @@ end() { # PID SECONDS: asks it to end, waits, insists
 }
 cleanup() {
 	local rc=$?
-	trap '' INT TERM
+	trap '' INT TERM HUP PIPE
 	trap - EXIT
+	set +e # whatever fails, the rest is stopped
 	if [ -n "$STARTED" ]; then
 		[ -n "$ONCE" ] || printf '\n'
 		step 'stopping what was started'
+		[ ! -s "$DIR/sender.pid" ] || end "$(<"$DIR/sender.pid")" 5
 		end "$ENGINE" 20
 		end "$BROKER" 5
 		"$HERE/stand.sh" stop --dir "$DIR/stand" || true
-		rm -f "$DIR/engine.pid" "$DIR/broker.pid"
+		rm -f "$DIR"/{sender,engine,broker}.pid
 	fi
 	exit "$rc"
 }
@@ -114,7 +116,7 @@ wait_for() {
 			tail -n 15 "$log" >&2
 			die "$what is not ready; its log is $log"
 		}
-		sleep 0.1
+		sleep 0.2
 	done
 }
 
@@ -122,14 +124,18 @@ prepare() {
 	step 'packages and program'
 	. "$HERE/packages.sh"
 	packages_setup "${PACKAGES_BUILD[@]}" "${PACKAGES_RUN[@]}"
-	./dev build
+	if [ -t 1 ]; then
+		./dev build
+	else
+		./dev build | awk '!/^\[/ || ++n % 25 == 1 { print; fflush() }'
+	fi
 	mkdir -p "$DIR"
 	DIR=$(cd "$DIR" && pwd -P)
 	exec 7>"$DIR/lock"
 	flock -n 7 || die "another ./dev up runs on $DIR"
 	# A run that was killed could not clean up.
 	local name
-	for name in engine broker; do
+	for name in sender engine broker; do
 		[ ! -s "$DIR/$name.pid" ] || end "$(<"$DIR/$name.pid")" 10
 	done
 	port_free "$PORT" || die "port $PORT is taken; choose another by --port N"
@@ -239,7 +245,7 @@ engine() {
 }
 
 send() {
-	local before want
+	local before want sender
 	if [ -n "$KAFKA" ] && [ -z "$SAMPLES" ]; then
 		step 'reading what the topic holds; sample reports are sent only with --samples'
 		caught_up
@@ -254,8 +260,19 @@ send() {
 	"$PYTHON" tests/data/reports/render.py now "$DIR/reports"
 	want=$(cat "$DIR"/reports/*.jsonl | grep -c .)
 	before=$("$HERE/summary.py" records)
-	"$KHIEN" send -c "$DIR/khien.yaml" --rate "${RATE:-150}" "$DIR"/reports/*.jsonl
-	"$HERE/summary.py" wait $((before + want)) 180 || die "the engine did not settle the reports; its log is $DIR/engine.log"
+	# A group takes some seconds to form; so what is sent is seen to be worked on.
+	wait_for 60 'the engine' "$ENGINE" "$DIR/engine.log" "$HERE/summary.py" reading
+	"$KHIEN" send -c "$DIR/khien.yaml" --rate "${RATE:-100}" "$DIR"/reports/*.jsonl >"$DIR/send.log" 2>&1 7>&- &
+	sender=$!
+	printf '%s\n' "$sender" >"$DIR/sender.pid"
+	"$HERE/summary.py" wait $((before + want)) 180 || {
+		tail -n 5 "$DIR/send.log" "$DIR/engine.log" >&2
+		die "not every report was settled; the logs are $DIR/send.log and $DIR/engine.log"
+	}
+	wait "$sender" || {
+		cat "$DIR/send.log" >&2
+		die 'the reports could not be sent'
+	}
 	date '+%Y-%m-%d %H:%M:%S' >"$DIR/sent"
 }
 
@@ -316,7 +333,7 @@ L
 
 trap cleanup EXIT
 trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'exit 143' TERM HUP PIPE
 prepare
 services
 broker
