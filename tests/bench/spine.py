@@ -6,6 +6,7 @@ cores. Usage: spine.py [REPORTS] [SENDERS] [SECONDS_OF_PACED_LOAD]"""
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -115,8 +116,9 @@ audit: {{heads_file: {self.dir}/audit-heads.log}}
         until = time.monotonic() + 60
         while time.monotonic() < until:
             for line in (self.dir / "engine.log").read_text(errors="replace").splitlines():
-                if "listening port=" in line:
-                    self.port = int(line.rsplit("port=", 1)[1].split()[0].strip('"'))
+                found = re.search(r"listening.*port=(\d+)", line)
+                if found:
+                    self.port = int(found[1])
                     return
             if self.engine.poll() is not None:
                 sys.exit(f"the engine ended; {self.dir}/engine.log")
@@ -257,8 +259,9 @@ def main():
     print(f"spine: {os.cpu_count()} cores, {WORKERS} workers, all services and the load on them")
     stand = Stand()
     try:
-        subprocess.run([TOP / "tests/kafka-local", "topic", "--dir", stand.dir / "stand/kafka", f"complaints:{PARTITIONS}"], check=False,
-                       stderr=subprocess.DEVNULL) if "complaints" else None
+        for topic in (f"complaints:{PARTITIONS}", "outcomes:1", "registry-requests:1"):
+            subprocess.run([TOP / "tests/kafka-local", "topic", "--dir", stand.dir / "stand/kafka", topic], check=True,
+                           stderr=subprocess.DEVNULL)
         stand.configure()
         produce_backlog(stand, reports, senders)
         stand.start_engine()
