@@ -56,9 +56,10 @@ static const char pending_sql[] =
 	" sum(octet_length(lines)) OVER (ORDER BY id) - octet_length(lines) AS before"
 	" FROM audit_pending JOIN audit USING (id) ORDER BY id LIMIT " PIECE_ROWS ") x"
 	" WHERE before < " PIECE_BYTES " ORDER BY id";
-static const char chain_sql[] = "WITH d AS (DELETE FROM audit_pending WHERE id = ANY($2))"
-				" INSERT INTO audit_chain (seq, id, hash) SELECT * FROM "
-				"unnest($1::bigint[], $2::bigint[], $3::bytea[])";
+static const char chain_sql[] =
+	"WITH d AS (DELETE FROM audit_pending p USING unnest($2::bigint[]) k(id) WHERE p.id = k.id)"
+	" INSERT INTO audit_chain (seq, id, hash) SELECT * FROM "
+	"unnest($1::bigint[], $2::bigint[], $3::bytea[])";
 
 struct links {
 	struct pg_array seq, id, hash;

@@ -342,8 +342,9 @@ static const char known_sql[] = "SELECT id, scope, low, high, service, owner, re
 	" INSERT INTO dirty (sender, service) SELECT DISTINCT w.sender, w.service FROM x" \
 	" JOIN sender s ON s.scope = x.scope AND s.value BETWEEN x.low AND x.high"        \
 	" AND length(s.value) = length(x.low) JOIN wish w ON w.sender = s.id"
-static const char delete_sql[] = "WITH x AS (DELETE FROM protected WHERE id = ANY($1) RETURNING "
-				 "scope, low, high)" MARK_INSIDE;
+static const char delete_sql[] =
+	"WITH x AS (DELETE FROM protected p USING unnest($1::int8[]) k(id) WHERE p.id = k.id"
+	" RETURNING p.scope, p.low, p.high)" MARK_INSIDE;
 static const char insert_sql[] =
 	"WITH x AS (INSERT INTO protected (scope, low, high, service, owner, reason, until, origin)"
 	" SELECT *, 'file' FROM unnest($1::text[], $2::text[], $3::text[], $4::int2[], $5::text[], "

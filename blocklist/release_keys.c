@@ -16,10 +16,11 @@ static const char take_sql[] =
 	" ORDER BY until LIMIT " RELEASE_OTHER ")"
 	" UNION (SELECT sender, service FROM wish WHERE state = 'wanted' AND NOT $2::boolean"
 	" ORDER BY score DESC, first_at LIMIT " RELEASE_OTHER ")";
-/* LockRows stands above the sort: rows are locked in this order. */
-static const char lock_sql[] =
-	"SELECT id, scope, value FROM sender WHERE id = ANY($1) AND scope <> 'none'"
-	" ORDER BY scope COLLATE \"C\", value FOR NO KEY UPDATE";
+/* LockRows stands above the sort: rows are locked in this order. A join, because "id = ANY($1)" may be planned as a walk through the
+ * array for every row of the table. */
+static const char lock_sql[] = "SELECT s.id FROM (SELECT DISTINCT unnest($1::int8[]) AS id) k JOIN "
+			       "sender s USING (id) WHERE s.scope <> 'none'"
+			       " ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s";
 static const char keys_sql[] = "SELECT s.id, s.scope, s.value, k.service, " PROTECTED_EXISTS(
 	"k.service", "$3") ", e.action, e.case_id, e.until,"
 			   " e.basis, e.release, e.origin"

@@ -255,8 +255,9 @@ static const char action_sql[] =
 	" AND a.origin = CASE WHEN k.origin LIKE 'auto:%' THEN 'auto' ELSE k.origin END"
 	" AND (a.origin <> 'auto' OR a.class = CASE k.origin WHEN 'auto:scam' THEN 1 ELSE 0 END)"
 	" AND a.state IN ('wanted', 'admitted', 'held') AND a.state IS DISTINCT FROM k.state";
-static const char case_lock_sql[] =
-	"SELECT id FROM case_file WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+static const char case_lock_sql[] = "SELECT c.id FROM (SELECT DISTINCT unnest($1::text[]) AS id) k "
+				    "JOIN case_file c ON c.id = k.id"
+				    " ORDER BY c.id FOR NO KEY UPDATE OF c";
 static const char case_set_sql[] =
 	"UPDATE case_file c SET state = k.state, version = version + 1,"
 	" outcome = CASE WHEN k.state = 'closed' THEN 'expired' ELSE c.outcome END,"

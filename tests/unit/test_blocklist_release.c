@@ -1,5 +1,7 @@
 /* The keeper's release on a real PostgreSQL: what it writes holds together after any course of events. Skipped without
  * KHIEN_TEST_PG. */
+#include <pthread.h>
+
 #include "tests/unit/listtest.h"
 
 static const char *entry_of(const char *value)
@@ -316,6 +318,99 @@ static void test_random_course(void)
 	CHECK_STR(pgtest_get(pg, "SELECT (count(*) > 5)::text FROM entry"), "true");
 }
 
+/* ---- workers beside the keeper */
+
+struct work {
+	unsigned seed;
+	int made, deadlocks;
+};
+static atomic_int working;
+
+/* As a worker's batch: senders locked in the ledger's order, then wishes, dirty keys and cases of all of them. */
+static enum rc batch(struct pg *c, struct work *w, struct err *e)
+{
+	unsigned pick = (w->seed = w->seed * 1664525u + 1013904223u) >> 8;
+	char sql[2048];
+	enum rc rc = pg_script(c, "BEGIN", e);
+
+	(void)snprintf(sql, sizeof(sql),
+		"SELECT id FROM sender WHERE id > 0 AND hashint8(id + %u) %% 3 = 0 ORDER BY scope, "
+		"value FOR NO KEY UPDATE;"
+		"WITH put AS (INSERT INTO wish AS w (sender, service, origin, action, detail, "
+		"case_id, basis, score, first_at,"
+		" decided_at, state) SELECT id, %u, 'auto:scam', '%s', 'bar_in', 'c-' || id, 'law "
+		"%u', 0.5, 'epoch', 'epoch', 'wanted'"
+		" FROM sender WHERE id > 0 AND hashint8(id + %u) %% 3 = 0"
+		" ON CONFLICT (sender, service, origin) DO UPDATE SET action = excluded.action, "
+		"basis = excluded.basis,"
+		" state = 'wanted' RETURNING sender, service) INSERT INTO dirty (sender, service) "
+		"SELECT * FROM put;"
+		"UPDATE case_file SET reports = reports + 1 WHERE id IN (SELECT 'c-' || id FROM "
+		"sender WHERE id > 0"
+		" AND hashint8(id + %u) %% 3 = 0)",
+		pick % 50, pick / 64 % 2, pick / 128 % 2 == 0 ? "bar" : "label", pick % 7,
+		pick % 50, pick % 50);
+	if (rc == RC_OK)
+		rc = pg_script(c, sql, e);
+	if (rc == RC_OK)
+		rc = pg_commit(c, e);
+	pg_rollback(c);
+	return rc;
+}
+
+static void *worker(void *arg)
+{
+	struct work *w = arg;
+	struct pg *c = pgtest_open();
+
+	for (int i = 0; i < 25; i++) {
+		struct err e = {0};
+		enum rc rc = batch(c, w, &e);
+
+		w->made += rc == RC_OK;
+		w->deadlocks += rc == RC_CONFLICT;
+	}
+	pg_close(c);
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+static void test_workers_beside_the_keeper(void)
+{
+	struct work w[2] = {{.seed = 1}, {.seed = 2}};
+	pthread_t t[2];
+
+	fresh();
+	pgtest_do(pg,
+		"INSERT INTO sender (scope, value, attribution, created_at) SELECT 'number', "
+		"(84900000000 + i * 7919 %% 1000)::text,"
+		" 'other', 'epoch' FROM generate_series(1, 60) i;"
+		"INSERT INTO case_file (id, sender, service, class, first_at, due_at, opened_at) "
+		"SELECT 'c-' || id, id, 0, 1,"
+		" 'epoch', 'epoch', 'epoch' FROM sender WHERE id > 0");
+	atomic_store(&working, 2);
+	for (int i = 0; i < 2; i++)
+		if (pthread_create(&t[i], NULL, worker, &w[i]) != 0)
+			exit(1);
+	while (atomic_load(&working) > 0)
+		(void)make(&wide, false);
+	for (int i = 0; i < 2; i++)
+		(void)pthread_join(t[i], NULL);
+	while (make(&wide, false).made)
+		;
+	CHECK_INT(w[0].deadlocks + w[1].deadlocks, 0);
+	CHECK_INT(w[0].made + w[1].made, 50);
+	check_list();
+	CHECK_STR(
+		pgtest_get(pg,
+			"SELECT count(*) FROM wish w JOIN sender s ON s.id = w.sender FULL JOIN "
+			"entry e USING (scope, value,"
+			" service) WHERE (w.action, w.basis) IS DISTINCT FROM (e.action, e.basis)"),
+		"0");
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM wish WHERE state <> 'admitted'"), "0");
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM dirty"), "0");
+}
+
 int main(void)
 {
 	pg = pgtest_begin();
@@ -329,6 +424,7 @@ int main(void)
 	RUN(test_two_keepers);
 	RUN(test_the_audit_is_chained_when_nothing_else_is);
 	RUN(test_random_course);
+	RUN(test_workers_beside_the_keeper);
 	pgtest_end(pg);
 	return check_done();
 }
