@@ -5,12 +5,79 @@
 
 #include "cases/ledger.h"
 
+/* The known ones of one touched sender and class, which lie together. */
+struct before {
+	const struct known *at;
+	size_t n;
+};
+
 /* The decisions of one touched sender, service and class. */
 struct ruling {
 	const struct touched *t;
 	enum report_class cls;
 	const struct kase *kase; /* NULL: nothing to say but that it is over */
+	struct before before;
+	bool news; /* an episode is new or has changed */
 };
+
+static struct before before_of(const struct work *w, size_t touched, enum report_class c)
+{
+	size_t low = 0, high = w->n_known, end;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct known *k = &w->known[mid];
+
+		if (k->touched < touched || (k->touched == touched && k->cls < c))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (end = low;
+		end < w->n_known && w->known[end].touched == touched && w->known[end].cls == c;)
+		end++;
+	return (struct before){w->known + low, end - low};
+}
+
+static const struct known *episode_at(struct before b, int64_t decided_at)
+{
+	for (size_t i = 0; i < b.n; i++)
+		if (!b.at[i].wish && b.at[i].decided_at == decided_at)
+			return &b.at[i];
+	return NULL;
+}
+
+static bool is(const char *a, const char *b)
+{
+	return strcmp(a, b != NULL ? b : "") == 0;
+}
+
+/* Stored already, and what the ladder says of it now changes nothing. The statement decides again, on the row as it is then; this only
+ * spares it what is known to be in vain. */
+static bool says_nothing_new(const struct known *k, const struct decided *x)
+{
+	if (is(k->state, "lifted"))
+		return true;
+	if (k->until != x->until || k->rung != x->rung || k->reporters != x->reporters ||
+		k->matched != x->matched || !is(k->action, x->action))
+		return false;
+	if (is(k->state, "ended") && is(x->state, "expired"))
+		return true;
+	if (is(k->state, "admitted") && !is(x->state, "expired") && !is(x->reason, "protected"))
+		return true;
+	return is(k->state, x->state) && is(k->reason, x->reason);
+}
+
+static bool something_new(const struct touched *t, enum report_class c, struct before b)
+{
+	for (size_t i = 0; i < t->cls[c].n_episodes; i++) {
+		const struct known *k = episode_at(b, t->cls[c].episodes[i].decided_at);
+
+		if (k == NULL || !says_nothing_new(k, &t->cls[c].episodes[i]))
+			return true;
+	}
+	return false;
+}
 
 static enum rc gather(const struct work *w, const struct touched *t, size_t n, struct arena *a,
 	struct docket *out, struct err *e)
@@ -22,14 +89,16 @@ static enum rc gather(const struct work *w, const struct touched *t, size_t n, s
 		return err_set(e, RC_LIMIT, "ledger: the batch's memory is used up");
 	for (size_t i = 0; i < n; i++)
 		for (enum report_class c = CLASS_NUISANCE; c <= CLASS_SCAM; c++) {
+			struct before b = before_of(w, i, c);
 			bool says = t[i].cls[c].n_episodes > 0 || t[i].cls[c].one_leg;
 
-			if (!says && !w->known[i][c])
+			if (!says && b.n == 0)
 				continue;
 			const struct kase *k = case_of(w, i, c);
 			if (says && k == NULL)
 				return err_set(e, RC_FATAL, "ledger: a decision without a case");
-			at[kept++] = (struct ruling){&t[i], c, says ? k : NULL};
+			at[kept++] = (struct ruling){
+				&t[i], c, says ? k : NULL, b, something_new(&t[i], c, b)};
 		}
 	*out = (struct docket){.at = at, .n = kept};
 	return RC_OK;
@@ -88,7 +157,8 @@ static enum rc send_episodes(struct ledger *l, const struct ledger_settings *s,
 			*reporters = array_of(l, PG_INT4), *matched = array_of(l, PG_INT4),
 			*score = array_of(l, PG_FLOAT4), *terms = array_of(l, PG_TEXT);
 	for (size_t i = 0; i < d->n; i++)
-		for (size_t j = 0; j < d->at[i].t->cls[d->at[i].cls].n_episodes; j++) {
+		for (size_t j = 0; d->at[i].news && j < d->at[i].t->cls[d->at[i].cls].n_episodes;
+			j++) {
 			const struct touched *t = d->at[i].t;
 			const struct decided *x = &t->cls[d->at[i].cls].episodes[j];
 
@@ -129,49 +199,37 @@ static int64_t horizon(const struct touched *t, enum report_class c)
 	return t->floor;
 }
 
-/* Episodes that the ladder no longer has: a report that came late has moved or joined them. */
-static enum rc send_superseded(struct ledger *l, const struct work *w, const struct touched *t,
-	const struct docket *d, int *sent, struct err *e)
+static bool has_episode(const struct touched *t, enum report_class c, int64_t decided_at)
 {
-	static const char sql[] =
-		"UPDATE action a SET state = 'superseded', reason = 'recomputed'"
-		" FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::timestamptz[])"
-		" k(sender, service, class, horizon)"
-		" WHERE a.sender = k.sender AND a.service = k.service AND a.class = k.class"
-		" AND a.origin = 'auto' AND a.state <> 'superseded' AND a.state <> 'lifted'"
-		" AND (k.horizon IS NULL OR a.decided_at > k.horizon)"
-		" AND NOT EXISTS (SELECT FROM unnest($5::bigint[], $6::smallint[], $7::smallint[],"
-		" $8::timestamptz[]) x(sender, service, class, decided_at) WHERE x.sender = "
-		"a.sender"
-		" AND x.service = a.service AND x.class = a.class AND x.decided_at = a.decided_at)";
+	for (size_t i = 0; i < t->cls[c].n_episodes; i++)
+		if (t->cls[c].episodes[i].decided_at == decided_at)
+			return true;
+	return false;
+}
+
+/* Episodes that the ladder no longer has: a report that came late has moved or joined them. */
+static enum rc send_superseded(struct ledger *l, const struct docket *d, int *sent, struct err *e)
+{
+	static const char sql[] = "UPDATE action SET state = 'superseded', reason = 'recomputed'"
+				  " WHERE id = ANY($1::bigint[]) AND state <> 'lifted'";
 
 	arrays_begin(l);
-	struct pg_array *sender = array_of(l, PG_INT8), *service = array_of(l, PG_INT2),
-			*cls = array_of(l, PG_INT2), *from = array_of(l, PG_TIMESTAMPTZ),
-			*x_sender = array_of(l, PG_INT8), *x_service = array_of(l, PG_INT2),
-			*x_cls = array_of(l, PG_INT2), *x_at = array_of(l, PG_TIMESTAMPTZ);
+	struct pg_array *id = array_of(l, PG_INT8);
 	for (size_t i = 0; i < d->n; i++) {
 		const struct ruling *v = &d->at[i];
-		int64_t begin = horizon(v->t, v->cls);
+		int64_t from = horizon(v->t, v->cls);
 
-		if (!w->known[v->t - t][v->cls] || begin == INT64_MAX)
-			continue;
-		pg_array_int(sender, v->t->sender_id);
-		pg_array_int(service, v->t->service);
-		pg_array_int(cls, v->cls);
-		pg_array_time(from, begin);
-		for (size_t j = 0; j < v->t->cls[v->cls].n_episodes; j++) {
-			pg_array_int(x_sender, v->t->sender_id);
-			pg_array_int(x_service, v->t->service);
-			pg_array_int(x_cls, v->cls);
-			pg_array_time(x_at, v->t->cls[v->cls].episodes[j].decided_at);
+		for (size_t j = 0; j < v->before.n; j++) {
+			const struct known *k = &v->before.at[j];
+
+			if (!k->wish && k->decided_at > from &&
+				!has_episode(v->t, v->cls, k->decided_at))
+				pg_array_int(id, k->id);
 		}
 	}
-	if (sender->count == 0)
+	if (id->count == 0)
 		return RC_OK;
-	struct pg_param p[] = {pg_p_array(sender), pg_p_array(service), pg_p_array(cls),
-		pg_p_array(from), pg_p_array(x_sender), pg_p_array(x_service), pg_p_array(x_cls),
-		pg_p_array(x_at)};
+	struct pg_param p[] = {pg_p_array(id)};
 	*sent += 1;
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
@@ -269,6 +327,22 @@ static struct hope hope_of(const struct work *w, const struct touched *t, enum r
 	};
 }
 
+/* The same wish is there, or none is wanted and none is there. Spares the statement what is known to be in vain. */
+static bool hopes_nothing_new(const struct hope *h, struct before b)
+{
+	const struct known *k = NULL;
+
+	for (size_t i = 0; i < b.n; i++)
+		if (b.at[i].wish)
+			k = &b.at[i];
+	if (k == NULL)
+		return !h->want;
+	return h->want && k->until == h->until && k->decided_at == h->decided_at &&
+		k->rung == h->rung && is(k->action, h->detail) &&
+		(is(k->state, "admitted") ? !is(h->reason, "protected")
+					  : is(k->state, h->state) && is(k->reason, h->reason));
+}
+
 /* An admitted wish that is still running: it stays when the new one would only be held (a mode or a rule changed meanwhile), unless its
  * sender is protected now. */
 #define STAYS                                                                          \
@@ -330,6 +404,8 @@ static enum rc send_wishes(struct ledger *l, const struct work *w, const struct 
 		const struct ruling *v = &d->at[i];
 		struct hope h = hope_of(w, v->t, v->cls);
 
+		if (hopes_nothing_new(&h, v->before))
+			continue;
 		pg_array_int(want, h.want);
 		pg_array_int(sender, v->t->sender_id);
 		pg_array_int(service, v->t->service);
@@ -347,6 +423,8 @@ static enum rc send_wishes(struct ledger *l, const struct work *w, const struct 
 		pg_array_text(state, slice_str(h.state));
 		pg_array_text(reason, slice_str(h.reason));
 	}
+	if (want->count == 0)
+		return RC_OK;
 	struct pg_param p[] = {pg_p_array(want), pg_p_array(sender), pg_p_array(service),
 		pg_p_array(origin), pg_p_array(action), pg_p_array(detail), pg_p_array(kase),
 		pg_p_array(until), pg_p_array(basis), pg_p_array(rung), pg_p_array(score),
@@ -368,7 +446,7 @@ enum rc actions_send(struct ledger *l, const struct ledger_settings *s, const st
 		return rc;
 	rc = send_wishes(l, w, out, now_us, a, sent, e);
 	if (rc == RC_OK)
-		rc = send_superseded(l, w, t, out, sent, e);
+		rc = send_superseded(l, out, sent, e);
 	if (rc == RC_OK)
 		rc = send_episodes(l, s, out, now_us, a, &recorded, e);
 	out->recorded = recorded > 0;

@@ -40,15 +40,15 @@ static enum rc read_open(
 
 /* ---- reading ---- */
 
-enum rc cases_send_open(struct ledger *l, const struct pg_param touched[2], struct err *e)
+enum rc cases_send_open(struct ledger *l, const struct pg_param touched[3], struct err *e)
 {
 	static const char sql[] =
-		"SELECT t.ord, c.class, c.id, c.first_at, c.state"
-		" FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY t(sender, service, ord)"
+		"SELECT t.place, c.class, c.id, c.first_at, c.state"
+		" FROM unnest($1::bigint[], $2::smallint[], $3::int[]) t(sender, service, place)"
 		" JOIN case_file c ON c.sender = t.sender AND c.service = t.service WHERE c.state "
 		"<> 'closed'";
 
-	return pg_send(l->pg, sql, touched, 2, e);
+	return pg_send(l->pg, sql, touched, 3, e);
 }
 
 enum rc cases_recv_open(struct ledger *l, struct work *w, struct err *e)
@@ -58,7 +58,7 @@ enum rc cases_recv_open(struct ledger *l, struct work *w, struct err *e)
 
 	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++)
 		rc = read_open(
-			r, i, 2, &w->open[pg_int(r, i, 0) - 1][pg_int(r, i, 1) == CLASS_SCAM], e);
+			r, i, 2, &w->open[pg_int(r, i, 0)][pg_int(r, i, 1) == CLASS_SCAM], e);
 	return rc;
 }
 

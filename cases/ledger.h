@@ -22,6 +22,7 @@ struct person {
 struct party {
 	const struct filing *by; /* a filing that names it; its attributes */
 	int64_t id;
+	bool fresh; /* made by this batch: nothing is known of it */
 };
 
 /* What the ledger knows of a filing beside it. */
@@ -53,13 +54,27 @@ struct kase {
 	bool look;   /* its state may change */
 };
 
+/* An episode or a wish of the machine that is there already. */
+struct known {
+	size_t touched;
+	enum report_class cls;
+	bool wish;
+	int64_t decided_at, until;
+	int64_t id; /* of an episode */
+	enum rung rung;
+	int reporters, matched;
+	char state[12], reason[16], action[12]; /* of a wish the detail */
+};
+
 struct work {
 	struct filed *filed; /* one per filing */
 	struct person *people;
 	size_t n_people;
 	struct party *parties;
 	size_t n_parties;
-	bool (*known)[CLASSES]; /* per touched: there are actions or wishes of this class */
+	bool *fresh;         /* per touched: its sender is new */
+	struct known *known; /* what the machine decided before, by place, class and time */
+	size_t n_known;
 	struct open_case (*open)[CLASSES];          /* per touched */
 	struct open_case shared[SERVICES][CLASSES]; /* of reports without a sender */
 	struct kase *cases;
@@ -100,8 +115,13 @@ MUST_USE enum rc votes_merge(struct ledger *l, struct work *w, struct ledger_bat
 	int64_t now_us, struct arena *a, struct touched **touched, size_t *n_touched,
 	struct err *e);
 
+/* decided.c: what was decided before. */
+MUST_USE enum rc known_send(struct ledger *l, const struct pg_param touched[3], struct err *e);
+MUST_USE enum rc known_recv(
+	struct ledger *l, struct work *w, size_t n_touched, struct arena *a, struct err *e);
+
 /* casework.c: cases found, opened and moved. `sent` counts the statements whose answers are still to be received. */
-MUST_USE enum rc cases_send_open(struct ledger *l, const struct pg_param touched[2], struct err *e);
+MUST_USE enum rc cases_send_open(struct ledger *l, const struct pg_param touched[3], struct err *e);
 MUST_USE enum rc cases_recv_open(struct ledger *l, struct work *w, struct err *e);
 MUST_USE enum rc cases_shared(struct ledger *l, const struct ledger_settings *s, struct work *w,
 	const struct ledger_batch *b, int64_t now_us, struct arena *a, struct err *e);

@@ -214,19 +214,16 @@ static enum rc gather_parties(
 	return RC_OK;
 }
 
+/* Sorted as everywhere. What another worker has made meanwhile is not answered, and locked afterwards. */
 static enum rc send_new_senders(
 	struct ledger *l, const struct work *w, int64_t now_us, struct arena *a, struct err *e)
 {
 	static const char sql[] =
 		"INSERT INTO sender (scope, value, attribution, carrier, by_table, class, "
 		"created_at)"
-		" SELECT u.scope, u.value, u.attribution, u.carrier, u.by_table, u.class, $7"
-		" FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bool[], "
-		"$6::text[])"
-		" u(scope, value, attribution, carrier, by_table, class)"
-		" WHERE NOT EXISTS (SELECT FROM sender s WHERE s.scope = u.scope AND s.value = "
-		"u.value)"
-		" ON CONFLICT (scope, value) DO NOTHING";
+		" SELECT u.*, $7 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], "
+		"$5::bool[],"
+		" $6::text[]) u ON CONFLICT (scope, value) DO NOTHING RETURNING scope, value, id";
 
 	arrays_begin(l);
 	struct pg_array *scope = array_of(l, PG_TEXT), *value = array_of(l, PG_TEXT),
@@ -235,6 +232,8 @@ static enum rc send_new_senders(
 	for (size_t i = 0; i < w->n_parties; i++) {
 		const struct filing *f = w->parties[i].by;
 
+		if (w->parties[i].id != 0)
+			continue;
 		pg_array_text(scope, slice_str(scope_name(f->sender.scope)));
 		pg_array_text(value, slice_str(f->sender.value));
 		pg_array_text(attribution, slice_str(attribution_name(f->attribution)));
@@ -247,22 +246,55 @@ static enum rc send_new_senders(
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 
+static int party_by_name(const void *key, const void *at)
+{
+	const struct sender *x = key, *y = &((const struct party *)at)->by->sender;
+	int d = x->scope == y->scope ? 0 : strcmp(scope_name(x->scope), scope_name(y->scope));
+
+	return d != 0 ? d : strcmp(x->value, y->value);
+}
+
+static enum rc recv_new_senders(struct ledger *l, struct work *w, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_recv(l->pg, &r, e);
+
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct sender key = {.scope = scope_parse(pg_text(r, i, 0))};
+		struct slice value = pg_text(r, i, 1);
+
+		if (value.len < sizeof(key.value))
+			memcpy(key.value, value.ptr, value.len);
+		struct party *p =
+			bsearch(&key, w->parties, w->n_parties, sizeof(*w->parties), party_by_name);
+		if (p == NULL)
+			return err_set(e, RC_FATAL, "ledger: a sender nobody asked for");
+		p->id = pg_int(r, i, 2);
+		p->fresh = true;
+	}
+	return rc;
+}
+
 /* Rows are locked above the sort, so every transaction locks in the same order. */
 static enum rc send_lock(struct ledger *l, const struct work *w, struct err *e)
 {
 	static const char sql[] =
-		"SELECT u.ord, s.id, s.attribution, s.carrier, s.by_table, s.class"
-		" FROM unnest($1::text[], $2::text[]) WITH ORDINALITY u(scope, value, ord)"
+		"SELECT u.place, s.id, s.attribution, s.carrier, s.by_table, s.class"
+		" FROM unnest($1::text[], $2::text[], $3::int[]) u(scope, value, place)"
 		" JOIN sender s ON s.scope = u.scope AND s.value = u.value"
 		" ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s";
 
 	arrays_begin(l);
-	struct pg_array *scope = array_of(l, PG_TEXT), *value = array_of(l, PG_TEXT);
+	struct pg_array *scope = array_of(l, PG_TEXT), *value = array_of(l, PG_TEXT),
+			*place = array_of(l, PG_INT4);
 	for (size_t i = 0; i < w->n_parties; i++) {
+		if (w->parties[i].id != 0)
+			continue;
 		pg_array_text(scope, slice_str(scope_name(w->parties[i].by->sender.scope)));
 		pg_array_text(value, slice_str(w->parties[i].by->sender.value));
+		pg_array_int(place, (int64_t)i);
 	}
-	struct pg_param p[] = {pg_p_array(scope), pg_p_array(value)};
+	struct pg_param p[] = {pg_p_array(scope), pg_p_array(value), pg_p_array(place)};
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 
@@ -290,7 +322,7 @@ static enum rc update_senders(
 			*carrier = array_of(l, PG_TEXT), *by_table = array_of(l, PG_BOOL),
 			*cls = array_of(l, PG_TEXT);
 	for (int i = 0; i < pg_rows(r); i++) {
-		const struct party *party = &w->parties[pg_int(r, i, 0) - 1];
+		const struct party *party = &w->parties[pg_int(r, i, 0)];
 		const struct filing *f = party->by;
 
 		if (!differs(f, r, i))
@@ -316,16 +348,45 @@ static enum rc recv_lock(struct ledger *l, struct work *w, struct err *e)
 
 	if (rc != RC_OK)
 		return rc;
-	if (pg_rows(r) != (int)w->n_parties)
-		return err_set(e, RC_CONFLICT, "ledger: a sender vanished while it was locked");
 	for (int i = 0; i < pg_rows(r); i++) {
-		size_t ord = (size_t)pg_int(r, i, 0) - 1;
+		size_t place = (size_t)pg_int(r, i, 0);
 
-		if (ord >= w->n_parties)
+		if (place >= w->n_parties)
 			return err_set(e, RC_FATAL, "ledger: a sender nobody asked for");
-		w->parties[ord].id = pg_int(r, i, 1);
+		w->parties[place].id = pg_int(r, i, 1);
 	}
 	return update_senders(l, w, r, e);
+}
+
+static size_t unknown_senders(const struct work *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n_parties; i++)
+		n += w->parties[i].id == 0;
+	return n;
+}
+
+/* Known senders are locked in order, then the new ones made in order. When another worker has made one of them in between it is
+ * locked out of order: if that ever makes two wait for each other, the server ends one of them, who tries again. */
+static enum rc lock_senders(
+	struct ledger *l, struct work *w, int64_t now_us, struct arena *a, struct err *e)
+{
+	enum rc rc = unknown_senders(w) > 0 ? recv_lock(l, w, e) : RC_OK;
+
+	if (rc == RC_OK && unknown_senders(w) > 0) {
+		rc = send_new_senders(l, w, now_us, a, e);
+		if (rc == RC_OK)
+			rc = recv_new_senders(l, w, e);
+	}
+	if (rc == RC_OK && unknown_senders(w) > 0) {
+		rc = send_lock(l, w, e);
+		if (rc == RC_OK)
+			rc = recv_lock(l, w, e);
+	}
+	if (rc == RC_OK && unknown_senders(w) > 0)
+		rc = err_set(e, RC_CONFLICT, "ledger: a sender vanished while it was locked");
+	return rc;
 }
 
 enum rc people_make(struct ledger *l, const struct ledger_settings *s, struct work *w,
@@ -341,17 +402,13 @@ enum rc people_make(struct ledger *l, const struct ledger_settings *s, struct wo
 	if (rc == RC_OK && missing)
 		rc = send_lookup(l, w, true, e);
 	if (rc == RC_OK && w->n_parties > 0)
-		rc = send_new_senders(l, w, now_us, a, e);
-	if (rc == RC_OK && w->n_parties > 0)
 		rc = send_lock(l, w, e);
 	if (rc == RC_OK && missing)
 		rc = pg_recv(l->pg, NULL, e);
 	if (rc == RC_OK && missing)
 		rc = recv_lookup(l, w, e);
-	if (rc == RC_OK && w->n_parties > 0)
-		rc = pg_recv(l->pg, NULL, e);
-	if (rc == RC_OK && w->n_parties > 0)
-		rc = recv_lock(l, w, e);
+	if (rc == RC_OK)
+		rc = lock_senders(l, w, now_us, a, e);
 	for (size_t i = 0; rc == RC_OK && i < w->n_people; i++)
 		if (w->people[i].wanted && w->people[i].id == 0)
 			rc = err_set(e, RC_CONFLICT, "ledger: a reporter vanished");

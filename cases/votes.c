@@ -243,25 +243,31 @@ static enum rc recv_merge(struct ledger *l, struct work *w, const struct ballots
 	return rc;
 }
 
-/* The touched senders and services as two arrays, for the reads below. */
-static void touched_arrays(
-	struct ledger *l, const struct touched *t, size_t n, struct pg_param p[2])
+/* The touched senders and services whose sender was known, and their places, for the reads below. */
+static int32_t touched_arrays(struct ledger *l, const struct work *w, const struct touched *t,
+	size_t n, struct pg_param p[3])
 {
 	arrays_begin(l);
-	struct pg_array *sender = array_of(l, PG_INT8), *service = array_of(l, PG_INT2);
+	struct pg_array *sender = array_of(l, PG_INT8), *service = array_of(l, PG_INT2),
+			*place = array_of(l, PG_INT4);
 
 	for (size_t i = 0; i < n; i++) {
+		if (w->fresh[i])
+			continue;
 		pg_array_int(sender, t[i].sender_id);
 		pg_array_int(service, t[i].service);
+		pg_array_int(place, (int64_t)i);
 	}
 	p[0] = pg_p_array(sender);
 	p[1] = pg_p_array(service);
+	p[2] = pg_p_array(place);
+	return sender->count;
 }
 
 static const char newest_sql[] =
-	"SELECT t.ord, v.reporter, v.day - DATE '1970-01-01', v.weight, v.scam, v.text_score,"
+	"SELECT t.place, v.reporter, v.day - DATE '1970-01-01', v.weight, v.scam, v.text_score,"
 	" v.claim_score, v.first_at, v.last_at, v.verified_at, v.scam_at, v.yes_at, v.spoof_at"
-	" FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY t(sender, service, ord)"
+	" FROM unnest($1::bigint[], $2::smallint[], $3::int[]) t(sender, service, place)"
 	" CROSS JOIN LATERAL (SELECT * FROM vote v WHERE v.sender = t.sender AND v.service = "
 	"t.service"
 	" ORDER BY v.day DESC, v.reporter LIMIT 5000) v";
@@ -288,9 +294,38 @@ static void read_vote(const struct pg_result *r, int row, struct vote *v)
 	v->spoof_at = time_at(r, row, 12);
 }
 
+/* A new sender has the votes of this batch and no others. */
+static enum rc fill_fresh(const struct work *w, const struct ballots *bs, struct touched *t,
+	size_t n, struct arena *a, struct err *e)
+{
+	for (size_t i = 0, k = 0; i < n; i++) {
+		size_t from = k;
+
+		while (k < bs->n && bs->at[k].sender == t[i].sender_id &&
+			bs->at[k].service == t[i].service)
+			k++;
+		if (!w->fresh[i])
+			continue;
+		t[i].votes = arena_array(a, k - from, sizeof(struct vote));
+		if (t[i].votes == NULL)
+			return full(e);
+		for (; from < k; from++)
+			t[i].votes[t[i].n_votes++] = bs->at[from].v;
+	}
+	return RC_OK;
+}
+
+/* The place that a row answers for; NULL when it is none of ours. */
+static struct touched *place_of(const struct pg_result *r, int row, struct touched *t, size_t n)
+{
+	int64_t place = pg_int(r, row, 0);
+
+	return place >= 0 && (size_t)place < n ? &t[place] : NULL;
+}
+
 /* Rows come grouped, but nothing promises it: they are counted first, then placed. */
-static enum rc recv_newest(
-	struct ledger *l, struct touched *t, size_t n, struct arena *a, struct err *e)
+static enum rc recv_newest(struct ledger *l, const struct work *w, struct touched *t, size_t n,
+	struct arena *a, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_recv(l->pg, &r, e);
@@ -299,19 +334,21 @@ static enum rc recv_newest(
 		return rc;
 	int rows = pg_rows(r);
 	for (int i = 0; i < rows; i++) {
-		int64_t ord = pg_int(r, i, 0);
-		if (ord < 1 || (size_t)ord > n)
+		struct touched *one = place_of(r, i, t, n);
+		if (one == NULL)
 			return err_set(e, RC_FATAL, "ledger: votes nobody asked for");
-		t[ord - 1].n_votes++;
+		one->n_votes++;
 	}
 	for (size_t i = 0; i < n; i++) {
+		if (w->fresh[i])
+			continue;
 		t[i].votes = arena_array(a, t[i].n_votes, sizeof(struct vote));
 		if (t[i].n_votes > 0 && t[i].votes == NULL)
 			return full(e);
 		t[i].n_votes = 0;
 	}
 	for (int i = 0; i < rows; i++) {
-		struct touched *one = &t[pg_int(r, i, 0) - 1];
+		struct touched *one = place_of(r, i, t, n);
 		read_vote(r, i, &one->votes[one->n_votes++]);
 	}
 	return RC_OK;
@@ -320,52 +357,40 @@ static enum rc recv_newest(
 /* ---- what else is known of them ---- */
 
 static const char floors_sql[] =
-	"SELECT t.ord, st.floor FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY"
-	" t(sender, service, ord) JOIN standing st ON st.sender = t.sender AND st.service = "
-	"t.service"
-	" WHERE st.floor IS NOT NULL";
+	"SELECT t.place, st.floor FROM unnest($1::bigint[], $2::smallint[], $3::int[])"
+	" t(sender, service, place) JOIN standing st ON st.sender = t.sender"
+	" AND st.service = t.service WHERE st.floor IS NOT NULL";
 
+/* Also of new senders: a bank may be on the list before anybody reports it. */
 static const char protected_sql[] =
-	"SELECT t.ord FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY"
-	" t(sender, service, ord) JOIN sender s ON s.id = t.sender"
-	" WHERE " PROTECTED_EXISTS("t.service", "$3::timestamptz");
+	"SELECT s.place FROM unnest($1::text[], $2::text[], $3::smallint[], $4::int[])"
+	" s(scope, value, service, place) WHERE " PROTECTED_EXISTS("s.service", "$5::timestamptz");
 
-/* Which of them the machine has decided about before; all others have nothing to withdraw. */
-static const char known_sql[] =
-	"SELECT t.ord, x.class FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY"
-	" t(sender, service, ord) CROSS JOIN LATERAL ("
-	"SELECT a.class::int FROM action a WHERE a.sender = t.sender AND a.service = t.service"
-	" AND a.origin = 'auto' AND a.state <> 'superseded'"
-	" UNION ALL SELECT (w.origin = 'auto:scam')::int FROM wish w WHERE w.sender = t.sender"
-	" AND w.service = t.service AND w.origin IN ('auto:nuisance', 'auto:scam')) x";
-
-static enum rc recv_floors(struct ledger *l, struct touched *t, struct err *e)
+static enum rc recv_floors(struct ledger *l, struct touched *t, size_t n, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_recv(l->pg, &r, e);
 
-	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++)
-		t[pg_int(r, i, 0) - 1].floor = pg_time_us(r, i, 1);
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct touched *one = place_of(r, i, t, n);
+		if (one == NULL)
+			return err_set(e, RC_FATAL, "ledger: a floor nobody asked for");
+		one->floor = pg_time_us(r, i, 1);
+	}
 	return rc;
 }
 
-static enum rc recv_protected(struct ledger *l, struct touched *t, struct err *e)
+static enum rc recv_protected(struct ledger *l, struct touched *t, size_t n, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_recv(l->pg, &r, e);
 
-	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++)
-		t[pg_int(r, i, 0) - 1].is_protected = true;
-	return rc;
-}
-
-static enum rc recv_known(struct ledger *l, struct work *w, struct err *e)
-{
-	OWN(pg_free) struct pg_result *r = NULL;
-	enum rc rc = pg_recv(l->pg, &r, e);
-
-	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++)
-		w->known[pg_int(r, i, 0) - 1][pg_int(r, i, 1) == CLASS_SCAM] = true;
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct touched *one = place_of(r, i, t, n);
+		if (one == NULL)
+			return err_set(e, RC_FATAL, "ledger: a protection nobody asked for");
+		one->is_protected = true;
+	}
 	return rc;
 }
 
@@ -391,9 +416,9 @@ static enum rc list_touched(struct work *w, const struct ledger_batch *b, const 
 			.as_of = TIME_NONE,
 		};
 	}
-	w->known = arena_array(a, n, sizeof(*w->known));
 	w->open = arena_array(a, n, sizeof(*w->open));
-	if (n > 0 && (w->known == NULL || w->open == NULL))
+	w->fresh = arena_array(a, n, sizeof(*w->fresh));
+	if (n > 0 && (w->open == NULL || w->fresh == NULL))
 		return full(e);
 	*out = t;
 	*n_out = n;
@@ -417,28 +442,61 @@ static void index_touched(
 
 		if (b->filings[i].disposition != DISP_ACCEPTED || w->filed[i].party == NOBODY)
 			continue;
-		key.sender_id = w->parties[w->filed[i].party].id;
+		const struct party *p = &w->parties[w->filed[i].party];
+		key.sender_id = p->id;
 		const struct touched *at = bsearch(&key, t, n, sizeof(*t), touched_by_place);
 		w->filed[i].touched = (size_t)(at - t);
+		w->fresh[at - t] = p->fresh;
 	}
 }
 
-static enum rc send_reads(struct ledger *l, const struct touched *t, size_t n, int64_t now_us,
+static enum rc send_protected(struct ledger *l, const struct touched *t, size_t n, int64_t now_us,
 	struct arena *a, struct err *e)
+{
+	arrays_begin(l);
+	struct pg_array *scope = array_of(l, PG_TEXT), *value = array_of(l, PG_TEXT),
+			*service = array_of(l, PG_INT2), *place = array_of(l, PG_INT4);
+
+	for (size_t i = 0; i < n; i++) {
+		pg_array_text(scope, slice_str(scope_name(t[i].sender.scope)));
+		pg_array_text(value, slice_str(t[i].sender.value));
+		pg_array_int(service, t[i].service);
+		pg_array_int(place, (int64_t)i);
+	}
+	struct pg_param p[] = {pg_p_array(scope), pg_p_array(value), pg_p_array(service),
+		pg_p_array(place), pg_p_time(now_us, a)};
+	return pg_send(l->pg, protected_sql, p, ARRAY_LEN(p), e);
+}
+
+static enum rc send_reads(struct ledger *l, const struct work *w, const struct touched *t, size_t n,
+	bool *sent, struct err *e)
 {
 	struct pg_param p[3];
 
-	touched_arrays(l, t, n, p);
-	p[2] = pg_p_time(now_us, a);
-	enum rc rc = pg_send(l->pg, newest_sql, p, 2, e);
+	*sent = touched_arrays(l, w, t, n, p) > 0;
+	if (!*sent)
+		return RC_OK;
+	enum rc rc = pg_send(l->pg, newest_sql, p, 3, e);
 	if (rc == RC_OK)
-		rc = pg_send(l->pg, floors_sql, p, 2, e);
+		rc = pg_send(l->pg, floors_sql, p, 3, e);
 	if (rc == RC_OK)
-		rc = pg_send(l->pg, protected_sql, p, 3, e);
-	if (rc == RC_OK)
-		rc = pg_send(l->pg, known_sql, p, 2, e);
+		rc = known_send(l, p, e);
 	if (rc == RC_OK)
 		rc = cases_send_open(l, p, e);
+	return rc;
+}
+
+static enum rc recv_reads(struct ledger *l, struct work *w, struct touched *t, size_t n,
+	struct arena *a, struct err *e)
+{
+	enum rc rc = recv_newest(l, w, t, n, a, e);
+
+	if (rc == RC_OK)
+		rc = recv_floors(l, t, n, e);
+	if (rc == RC_OK)
+		rc = known_recv(l, w, n, a, e);
+	if (rc == RC_OK)
+		rc = cases_recv_open(l, w, e);
 	return rc;
 }
 
@@ -447,30 +505,32 @@ enum rc votes_merge(struct ledger *l, struct work *w, struct ledger_batch *b, in
 {
 	struct ballots bs = {NULL, 0};
 	struct touched *t = NULL;
+	bool reads = false;
 	size_t n = 0;
 	enum rc rc = gather(w, b, a, &bs, e);
 
 	if (rc == RC_OK)
 		rc = list_touched(w, b, &bs, a, &t, &n, e);
-	if (rc == RC_OK && n > 0)
-		rc = send_merge(l, &bs, e);
-	if (rc == RC_OK && n > 0)
-		rc = send_reads(l, t, n, now_us, a, e);
-	if (rc == RC_OK && n > 0)
-		rc = recv_merge(l, w, &bs, e);
-	if (rc == RC_OK && n > 0)
-		rc = recv_newest(l, t, n, a, e);
-	if (rc == RC_OK && n > 0)
-		rc = recv_floors(l, t, e);
-	if (rc == RC_OK && n > 0)
-		rc = recv_protected(l, t, e);
-	if (rc == RC_OK && n > 0)
-		rc = recv_known(l, w, e);
-	if (rc == RC_OK && n > 0)
-		rc = cases_recv_open(l, w, e);
 	if (rc != RC_OK)
 		return rc;
 	index_touched(w, b, t, n);
+	if (n > 0) {
+		rc = fill_fresh(w, &bs, t, n, a, e);
+		if (rc == RC_OK)
+			rc = send_merge(l, &bs, e);
+		if (rc == RC_OK)
+			rc = send_protected(l, t, n, now_us, a, e);
+		if (rc == RC_OK)
+			rc = send_reads(l, w, t, n, &reads, e);
+		if (rc == RC_OK)
+			rc = recv_merge(l, w, &bs, e);
+		if (rc == RC_OK)
+			rc = recv_protected(l, t, n, e);
+		if (rc == RC_OK && reads)
+			rc = recv_reads(l, w, t, n, a, e);
+	}
+	if (rc != RC_OK)
+		return rc;
 	*touched = t;
 	*n_touched = n;
 	return RC_OK;

@@ -140,6 +140,8 @@ CREATE TABLE standing (
 	PRIMARY KEY (sender, service)
 ) WITH (fillfactor = 70);
 
+CREATE INDEX standing_floor ON standing (sender, service) WHERE floor IS NOT NULL; -- few: nearly every look ends here
+
 -- ---- reports, by month of storing ----
 CREATE TABLE report (
 	stored_month date NOT NULL,
