@@ -4,7 +4,16 @@
 
 #include "base/base.h"
 
-enum json_kind { JSON_NONE, JSON_NULL, JSON_BOOL, JSON_INT, JSON_REAL, JSON_TEXT, JSON_LIST, JSON_MAP };
+enum json_kind {
+	JSON_NONE,
+	JSON_NULL,
+	JSON_BOOL,
+	JSON_INT,
+	JSON_REAL,
+	JSON_TEXT,
+	JSON_LIST,
+	JSON_MAP
+};
 
 /* One parser per thread; a document lives until the next parse with the same parser. */
 struct json_parser;
@@ -20,7 +29,8 @@ struct json {
 };
 
 /* RC_INVALID with a cause that says what is wrong ("duplicate key \"kind\"", "not UTF-8", "nested deeper than 32", "ends early"). */
-MUST_USE enum rc json_parse(struct json_parser *p, struct slice text, struct json *out, struct err *e);
+MUST_USE enum rc json_parse(
+	struct json_parser *p, struct slice text, struct json *out, struct err *e);
 struct json json_get(struct json map, const char *key); /* JSON_NONE when absent or not a map */
 /* The text of a JSON_TEXT (decoded; may hold NUL), else the empty slice. Borrowed from the document. */
 struct slice json_text(struct json v);

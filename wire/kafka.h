@@ -4,9 +4,9 @@
 #include "base/base.h"
 
 struct kafka_settings {
-	const char *brokers;	  /* host:port,… */
+	const char *brokers; /* host:port,… */
 	const char *client_id;
-	const char *group;	  /* consumer */
+	const char *group;        /* consumer */
 	const char *const *extra; /* "property=value", NULL-ended: TLS, SASL, tuning; may be NULL */
 };
 
@@ -22,7 +22,7 @@ struct kafka_record {
 
 enum kafka_event {
 	KAFKA_ASSIGNED, /* the partitions named are ours now; the callback acquires them and answers start offsets */
-	KAFKA_REVOKED,	/* they are ours no longer */
+	KAFKA_REVOKED, /* they are ours no longer */
 };
 
 struct kafka_part {
@@ -39,14 +39,15 @@ typedef void kafka_rebalance(void *arg, enum kafka_event event, struct kafka_par
 
 /* Subscribes with eager range assignment, auto commit off, auto.offset.reset=error, and rd_kafka_assign at exactly the offsets that the
  * callback gives. */
-MUST_USE enum rc kafka_consumer_open(const struct kafka_settings *s, const char *const *topics, size_t n, kafka_rebalance *cb,
-				     void *arg, struct kafka_consumer **out, struct err *e);
+MUST_USE enum rc kafka_consumer_open(const struct kafka_settings *s, const char *const *topics,
+	size_t n, kafka_rebalance *cb, void *arg, struct kafka_consumer **out, struct err *e);
 void kafka_consumer_close(struct kafka_consumer *c); /* leaves the group; watchdog of 10 s */
 OWNER(kafka_consumer_close, struct kafka_consumer);
 
 struct kafka_batch; /* owns its records' memory */
 struct kafka_batch *kafka_batch_new(void);
-void kafka_batch_free(struct kafka_batch *b); /* also after its consumer is closed, which empties it */
+void kafka_batch_free(
+	struct kafka_batch *b); /* also after its consumer is closed, which empties it */
 OWNER(kafka_batch_free, struct kafka_batch);
 void kafka_batch_reset(struct kafka_batch *b);
 size_t kafka_batch_count(const struct kafka_batch *b);
@@ -55,28 +56,33 @@ const struct kafka_record *kafka_batch_at(const struct kafka_batch *b, size_t i)
  * Records of several partitions may be mixed, each partition in order. RC_NONE: nothing came. RC_CONFLICT: a partition's offset is out of
  * range or its next record fails its checksum: *bad names it, it is paused and left to the caller (alarm, record the gap,
  * kafka_resume_at). RC_RETRY: brokers away. RC_FATAL: this consumer cannot go on: close it. The batch is reset first. */
-MUST_USE enum rc kafka_poll(struct kafka_consumer *c, int wait_ms, int linger_ms, size_t max_records, size_t max_bytes,
-			    struct kafka_batch *b, struct kafka_part *bad, struct err *e);
+MUST_USE enum rc kafka_poll(struct kafka_consumer *c, int wait_ms, int linger_ms,
+	size_t max_records, size_t max_bytes, struct kafka_batch *b, struct kafka_part *bad,
+	struct err *e);
 /* Drops what was prefetched for the partition and fetches from `offset` (re-assigns; never seek). Also un-parks a left-out one.
  * RC_CONFLICT: not assigned to us. */
-MUST_USE enum rc kafka_resume_at(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *e);
+MUST_USE enum rc kafka_resume_at(struct kafka_consumer *c, const char *topic, int32_t partition,
+	int64_t offset, struct err *e);
 /* A pause drops what was prefetched; going on fetches again after the last record handed over. RC_CONFLICT: not assigned to us. */
-MUST_USE enum rc kafka_pause(struct kafka_consumer *c, const char *topic, int32_t partition, bool pause, struct err *e);
+MUST_USE enum rc kafka_pause(
+	struct kafka_consumer *c, const char *topic, int32_t partition, bool pause, struct err *e);
 /* Commits the offset to Kafka as a courtesy for lag tools; asynchronous, failures are ignored. */
-void kafka_courtesy_commit(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t next_offset);
+void kafka_courtesy_commit(
+	struct kafka_consumer *c, const char *topic, int32_t partition, int64_t next_offset);
 /* Low and high watermark of a partition, asked from the broker. */
-MUST_USE enum rc kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *low, int64_t *high,
-				  struct err *e);
+MUST_USE enum rc kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition,
+	int64_t *low, int64_t *high, struct err *e);
 
 struct kafka_producer;
 /* acks=all, idempotent. */
-MUST_USE enum rc kafka_producer_open(const struct kafka_settings *s, struct kafka_producer **out, struct err *e);
+MUST_USE enum rc kafka_producer_open(
+	const struct kafka_settings *s, struct kafka_producer **out, struct err *e);
 void kafka_producer_close(struct kafka_producer *p); /* flushes up to 5 s */
 OWNER(kafka_producer_close, struct kafka_producer);
 /* Queues a copy. value.ptr NULL is a tombstone. RC_LIMIT: the local queue is full, call kafka_producer_flush and repeat. partition -1:
  * by key. headers: name, value, …, NULL; may be NULL. */
-MUST_USE enum rc kafka_send(struct kafka_producer *p, const char *topic, int32_t partition, struct slice key, struct slice value,
-			    const char *const *headers, struct err *e);
+MUST_USE enum rc kafka_send(struct kafka_producer *p, const char *topic, int32_t partition,
+	struct slice key, struct slice value, const char *const *headers, struct err *e);
 /* Waits until everything queued is acknowledged. RC_RETRY after wait_ms or on a failed delivery (e says how many failed); what was
  * not acknowledged may still arrive, so a repeat must do no harm. RC_FATAL: this producer cannot go on: close it. */
 MUST_USE enum rc kafka_producer_flush(struct kafka_producer *p, int wait_ms, struct err *e);
@@ -84,14 +90,14 @@ uint64_t kafka_delivered(const struct kafka_producer *p); /* acknowledged so far
 uint64_t kafka_failed(const struct kafka_producer *p);
 
 /* Creates a topic when it is missing. RC_OK also when it was there. */
-MUST_USE enum rc kafka_topic_ensure(const struct kafka_settings *s, const char *topic, int partitions, const char *const *config,
-				    struct err *e);
+MUST_USE enum rc kafka_topic_ensure(const struct kafka_settings *s, const char *topic,
+	int partitions, const char *const *config, struct err *e);
 
 /* The embedded broker for demonstrations: librdkafka's mock cluster in this process. It forgets everything when it ends and silently keeps
  * only about 5 MB a partition. */
 struct kafka_demo;
-MUST_USE enum rc kafka_demo_open(const char *const *topics, const int *partitions, size_t n, struct kafka_demo **out,
-				 struct err *e);
+MUST_USE enum rc kafka_demo_open(const char *const *topics, const int *partitions, size_t n,
+	struct kafka_demo **out, struct err *e);
 const char *kafka_demo_brokers(const struct kafka_demo *d);
 void kafka_demo_close(struct kafka_demo *d);
 OWNER(kafka_demo_close, struct kafka_demo);

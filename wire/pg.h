@@ -13,10 +13,10 @@ struct pg_result;
 /* Session settings put on every connection: TimeZone UTC, statement_timeout, lock_timeout, idle_in_transaction_session_timeout,
  * application_name, and tcp_user_timeout, connect_timeout, keepalives, target_session_attrs=read-write in the conninfo. */
 struct pg_options {
-	const char *dsn;	 /* libpq conninfo or URI */
-	const char *name;	 /* application_name: "khien-worker-1" */
+	const char *dsn;          /* libpq conninfo or URI */
+	const char *name;         /* application_name: "khien-worker-1" */
 	int statement_timeout_ms; /* 0: 30,000; negative: none (migrations) */
-	int lock_timeout_ms;	  /* 0: 10,000; negative: none */
+	int lock_timeout_ms;      /* 0: 10,000; negative: none */
 };
 
 MUST_USE enum rc pg_open(const struct pg_options *o, struct pg **out, struct err *e);
@@ -33,8 +33,8 @@ struct pg_param {
 /* The statement is prepared on first use under a name made from its address, so `sql` must be a string literal or otherwise constant
  * for the connection's life. `n` parameters. `out` may be NULL when rows do not matter. RC_LIMIT: a parameter could not be built (its
  * arena or array is full). Neither this nor pg_script inside a pipeline or COPY. */
-MUST_USE enum rc pg_run(struct pg *c, const char *sql, const struct pg_param *params, int n, struct pg_result **out,
-			struct err *e);
+MUST_USE enum rc pg_run(struct pg *c, const char *sql, const struct pg_param *params, int n,
+	struct pg_result **out, struct err *e);
 /* Several statements without parameters in one string (migrations, BEGIN). They are one transaction of their own, and a BEGIN among them
  * takes in those before it too. */
 MUST_USE enum rc pg_script(struct pg *c, const char *sql, struct err *e);
@@ -43,7 +43,8 @@ MUST_USE enum rc pg_script(struct pg *c, const char *sql, struct err *e);
  * whatever was not received). After a failed statement the rest of the pipeline answers RC_CONFLICT "skipped"; the transaction is
  * the caller's to roll back. */
 MUST_USE enum rc pg_pipeline_begin(struct pg *c, struct err *e);
-MUST_USE enum rc pg_send(struct pg *c, const char *sql, const struct pg_param *params, int n, struct err *e);
+MUST_USE enum rc pg_send(
+	struct pg *c, const char *sql, const struct pg_param *params, int n, struct err *e);
 /* Asks the server to run what was sent and answer it now (pipeline sync). Call before the first pg_recv of a round. */
 MUST_USE enum rc pg_flush(struct pg *c, struct err *e);
 MUST_USE enum rc pg_recv(struct pg *c, struct pg_result **out, struct err *e);
@@ -61,10 +62,12 @@ int pg_rows(const struct pg_result *r);
 int pg_affected(const struct pg_result *r); /* rows of INSERT, UPDATE, DELETE, COPY */
 bool pg_null(const struct pg_result *r, int row, int col);
 struct slice pg_text(const struct pg_result *r, int row, int col);
-int64_t pg_int(const struct pg_result *r, int row, int col); /* int2, int4, int8, text or binary; 0 for NULL */
+int64_t pg_int(const struct pg_result *r, int row,
+	int col); /* int2, int4, int8, text or binary; 0 for NULL */
 double pg_real(const struct pg_result *r, int row, int col);
 bool pg_bool(const struct pg_result *r, int row, int col);
-int64_t pg_time_us(const struct pg_result *r, int row, int col); /* timestamptz; TIME_NONE for NULL, infinity */
+int64_t pg_time_us(const struct pg_result *r, int row,
+	int col); /* timestamptz; TIME_NONE for NULL, infinity */
 /* bytea decoded into the result's own memory; borrowed. */
 struct slice pg_bytes(struct pg_result *r, int row, int col);
 
@@ -77,10 +80,21 @@ struct pg_param pg_p_int(int64_t v, struct arena *a);
 struct pg_param pg_p_real(double v, struct arena *a);
 struct pg_param pg_p_bool(bool v);
 struct pg_param pg_p_time(int64_t us, struct arena *a); /* TIME_NONE is NULL */
-struct pg_param pg_p_bytes(struct slice s);		 /* binary, borrowed */
+struct pg_param pg_p_bytes(struct slice s);             /* binary, borrowed */
 
 /* Array parameters for unnest, in binary format: build with one of the adders, all elements of one type. */
-enum pg_type { PG_BOOL = 16, PG_BYTEA = 17, PG_INT8 = 20, PG_INT2 = 21, PG_INT4 = 23, PG_TEXT = 25, PG_FLOAT4 = 700, PG_FLOAT8 = 701, PG_DATE = 1082, PG_TIMESTAMPTZ = 1184 };
+enum pg_type {
+	PG_BOOL = 16,
+	PG_BYTEA = 17,
+	PG_INT8 = 20,
+	PG_INT2 = 21,
+	PG_INT4 = 23,
+	PG_TEXT = 25,
+	PG_FLOAT4 = 700,
+	PG_FLOAT8 = 701,
+	PG_DATE = 1082,
+	PG_TIMESTAMPTZ = 1184
+};
 struct pg_array {
 	struct buf b;
 	enum pg_type type;
@@ -91,11 +105,13 @@ void pg_array_init(struct pg_array *a, enum pg_type type);
 void pg_array_done(struct pg_array *a);
 void pg_array_clear(struct pg_array *a);
 void pg_array_null(struct pg_array *a);
-void pg_array_int(struct pg_array *a, int64_t v); /* int2, int4, int8, bool; date as days since 1970-01-01 */
+void pg_array_int(
+	struct pg_array *a, int64_t v); /* int2, int4, int8, bool; date as days since 1970-01-01 */
 void pg_array_real(struct pg_array *a, double v);
 void pg_array_text(struct pg_array *a, struct slice s); /* text or bytea */
-void pg_array_time(struct pg_array *a, int64_t us);	/* TIME_NONE is NULL */
-struct pg_param pg_p_array(struct pg_array *a); /* borrowed; finishes the header. Check a->b.failed first */
+void pg_array_time(struct pg_array *a, int64_t us);     /* TIME_NONE is NULL */
+struct pg_param pg_p_array(
+	struct pg_array *a); /* borrowed; finishes the header. Check a->b.failed first */
 
 /* Binary COPY … FROM STDIN. Also allowed inside a transaction; not inside a pipeline. Rows are gathered and sent in 64 KiB pieces. */
 MUST_USE enum rc pg_copy_begin(struct pg *c, const char *sql, int columns, struct err *e);
@@ -108,8 +124,9 @@ void pg_copy_bool(struct pg *c, bool v);
 void pg_copy_real4(struct pg *c, float v);
 void pg_copy_real8(struct pg *c, double v);
 void pg_copy_text(struct pg *c, struct slice s); /* text or bytea */
-void pg_copy_time(struct pg *c, int64_t us);	 /* timestamptz, TIME_NONE is NULL */
+void pg_copy_time(struct pg *c, int64_t us);     /* timestamptz, TIME_NONE is NULL */
 void pg_copy_date(struct pg *c, int32_t day);
-void pg_copy_jsonb(struct pg *c, struct slice json); /* into a jsonb column; json takes pg_copy_text */
+void pg_copy_jsonb(
+	struct pg *c, struct slice json); /* into a jsonb column; json takes pg_copy_text */
 void pg_copy_array(struct pg *c, struct pg_array *a);
 MUST_USE enum rc pg_copy_end(struct pg *c, int64_t *rows, struct err *e); /* rows may be NULL */

@@ -27,6 +27,7 @@ MUST_USE enum rc redis_send(struct redis *r, const struct slice *argv, size_t ar
 /* The next reply in order. An error reply is RC_OK with kind REDIS_ERROR; RC_RETRY means that the connection is dead: close it. */
 MUST_USE enum rc redis_recv(struct redis *r, struct redis_reply *out, struct err *e);
 /* Send and receive one command; an error reply becomes RC_RETRY (LOADING, READONLY, OOM, MISCONF, …) or RC_INVALID (WRONGTYPE, syntax). */
-MUST_USE enum rc redis_do(struct redis *r, const struct slice *argv, size_t argc, struct redis_reply *out, struct err *e);
+MUST_USE enum rc redis_do(struct redis *r, const struct slice *argv, size_t argc,
+	struct redis_reply *out, struct err *e);
 struct redis_reply redis_item(const struct redis_reply *list, size_t i);
 size_t redis_pending(const struct redis *r); /* commands sent and not yet received */
