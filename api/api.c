@@ -1,68 +1,14 @@
-/* The running API: routes a request, checks its token, answers from memory at once or hands it to a thread with a database connection; one thread follows
- * the list and wakes long polls. */
+/* The running API: routes a request, checks its token, answers from memory at once or hands it to a thread with a database connection (work.c);
+ * one thread follows the list and wakes long polls, one follows the tokens (tokens.c). Every failed request is one line in the log, without
+ * the path, which may name a number. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "api/private.h"
 
-static struct metric *requests;
-
-static int64_t mono(const struct api *a)
-{
-	return a->s.clk->mono_us(a->s.clk);
-}
-
-/* ---- routing ---- */
-
-/* Compares path with a pattern of at most one {variable} segment. */
-static bool path_matches(const char *pattern, struct slice path, char variable[200])
-{
-	const char *p = path.ptr, *end = path.ptr + path.len;
-
-	variable[0] = '\0';
-	for (; *pattern != '\0'; pattern++) {
-		if (*pattern != '{') {
-			if (p == end || *p++ != *pattern)
-				return false;
-			continue;
-		}
-		const char *from = p;
-		bool last = strchr(pattern, '/') ==
-			NULL; /* the last segment may hold slashes (report ids) */
-		while (p < end && (last || *p != '/'))
-			p++;
-		if (p == from || p - from >= 200)
-			return false;
-		memcpy(variable, from, (size_t)(p - from));
-		variable[p - from] = '\0';
-		pattern = strchr(pattern, '}');
-	}
-	return p == end;
-}
-
-/* NULL: answered with 404 or 405. HEAD is GET. */
-static const struct route *find_route(struct exchange *x, char variable[200])
-{
-	struct slice method = x_method(x);
-	bool path_known = false;
-
-	if (slice_eq(method, SLICE("HEAD")))
-		method = SLICE("GET");
-	for (size_t i = 0; i < api_routes_count; i++) {
-		if (!path_matches(api_routes[i].path, x_path(x), variable))
-			continue;
-		path_known = true;
-		if (slice_eq(slice_str(api_routes[i].method), method))
-			return &api_routes[i];
-	}
-	if (path_known)
-		http_problem(x, 405, "Method Not Allowed", "%.*s is not possible here",
-			(int)method.len, method.ptr);
-	else
-		http_problem(
-			x, 404, "Not Found", "there is no %.*s", (int)x_path(x).len, x_path(x).ptr);
-	return NULL;
-}
+#define STOP_WAIT_MS 5000
+#define TOKENS_OLD_US (5 * US_PER_S) /* what asks the database anyway believes nothing older */
+#define LOG_LINES_PER_S 50
 
 /* ---- rights ---- */
 
@@ -87,11 +33,12 @@ static bool role_allowed(const char *roles, const char *role)
 	return false;
 }
 
-static void unauthorized(struct exchange *x)
+static bool unauthorized(struct exchange *x)
 {
 	x_set_header(x, "WWW-Authenticate", "Bearer");
 	http_problem(x, 401, "Unauthorized",
 		"a valid token is needed: Authorization: Bearer … or X-Api-Key");
+	return false;
 }
 
 /* True: go on. False: answered. */
@@ -108,178 +55,173 @@ static bool permitted(struct exchange *x, const struct request *r)
 	return true;
 }
 
-/* ---- the queue of database work ---- */
-
-static void enqueue(struct api *a, struct exchange *x)
+/* What is known of the token in memory. False: answered. */
+static bool recognise(struct api *a, struct exchange *x, struct request *r)
 {
-	pthread_mutex_lock(&a->lock);
-	*x_next(x) = NULL;
-	*a->last = x;
-	a->last = x_next(x);
-	a->queued++;
-	pthread_cond_signal(&a->work);
-	pthread_mutex_unlock(&a->lock);
-}
-
-static enum dispatched dispatch(void *arg, struct exchange *x)
-{
-	struct api *a = arg;
-	struct request *r = calloc(1, sizeof(*r));
+	struct slice token = token_of(x);
 	uint8_t mac[SHA256_LEN];
 
-	if (r == NULL) {
-		http_problem(x, 503, "Service Unavailable", "out of memory");
-		return ANSWERED;
+	if (r->route->roles[0] == '\0') {
+		r->known = true;
+		return true;
 	}
-	x_keep(x, r);
-	r->route = find_route(x, r->variable);
-	if (r->route == NULL)
-		return ANSWERED;
-	metric_add(metric_at(requests, r->route->path, NULL, NULL), 1);
-	bool ask_database = false;
-	if (r->route->roles[0] != '\0') {
-		struct slice token = token_of(x);
-		if (token.ptr == NULL || token.len == 0) {
-			unauthorized(x);
-			return ANSWERED;
-		}
-		keys_token_mac(a->s.keys, token, mac);
-		enum rc rc = tokens_get(a->tokens, mac, mono(a), &r->who);
-		r->known = rc == RC_OK;
-		ask_database = rc == RC_NONE;
-		if (rc == RC_DENIED) {
-			unauthorized(x);
-			return ANSWERED;
-		}
-		if (r->known && !permitted(x, r))
-			return ANSWERED;
-	}
-	if (!ask_database && r->route->place == IN_MEMORY) {
-		r->route->run(a, NULL, x);
-		return ANSWERED;
-	}
-	if (a->stopping || a->queued >= (size_t)conf_int(a->s.conf, "api.queue")) {
-		x_set_header(x, "Retry-After", "1");
-		http_problem(
-			x, 503, "Service Unavailable", "too many requests wait for the database");
-		return ANSWERED;
-	}
-	enqueue(a, x);
-	return LATER;
+	if (token.ptr == NULL || !token_well_formed(token))
+		return unauthorized(x);
+	keys_token_mac(a->s.keys, token, mac);
+	int64_t old_max_us =
+		r->route->place == IN_MEMORY ? a->stale_max_s * US_PER_S : TOKENS_OLD_US;
+	enum rc rc = tokens_get(
+		a->tokens, mac, a->s.clk->now_us(a->s.clk), api_mono(a), old_max_us, &r->who);
+	if (rc == RC_DENIED)
+		return unauthorized(x);
+	r->known = rc == RC_OK;
+	return !r->known || permitted(x, r);
 }
 
-/* Checks the token in the database where the short memory did not know it. False: answered. */
-static bool identify(struct api *a, struct pg *pg, struct exchange *x)
+bool identify(struct api *a, struct pg *pg, struct exchange *x)
 {
 	struct request *r = request_of(x);
 	struct err e = {0};
 	uint8_t mac[SHA256_LEN];
 
-	if (r->route->roles[0] == '\0' || r->known)
+	if (r->known)
 		return true;
-	keys_token_mac(a->s.keys, token_of(x), mac);
 	enum rc rc =
 		token_check(pg, a->s.keys, token_of(x), a->s.clk->now_us(a->s.clk), &r->who, &e);
-	if (rc != RC_OK && rc != RC_DENIED && rc != RC_NONE) {
+	if (rc == RC_DENIED || rc == RC_NONE) {
+		keys_token_mac(a->s.keys, token_of(x), mac);
+		tokens_bad(a->tokens, mac, api_mono(a));
+		return unauthorized(x);
+	}
+	if (rc != RC_OK) {
 		answer_failure(x, rc, &e);
 		return false;
 	}
-	r->known = rc == RC_OK;
-	tokens_put(a->tokens, mac, mono(a), &r->who, r->known);
-	if (!r->known) {
-		unauthorized(x);
-		return false;
-	}
+	r->known = true;
 	return permitted(x, r);
 }
 
-static struct exchange *take_work(struct api *a)
-{
-	pthread_mutex_lock(&a->lock);
-	while (a->first == NULL && !a->stopping)
-		pthread_cond_wait(&a->work, &a->lock);
-	struct exchange *x = a->first;
-	if (x != NULL) {
-		a->first = *x_next(x);
-		if (a->first == NULL)
-			a->last = &a->first;
-		a->queued--;
-	}
-	pthread_mutex_unlock(&a->lock);
-	return x;
-}
+/* ---- a request's way ---- */
 
-static void *serve(void *arg)
+/* False: answered. */
+static bool admit(void *arg, struct exchange *x)
 {
 	struct api *a = arg;
-	struct pg_options o = {.dsn = conf_text(a->s.conf, "database.dsn"), .name = "khien-api"};
-	struct pg *pg = NULL;
+	struct request *r = calloc(1, sizeof(*r));
 
-	for (struct exchange *x; (x = take_work(a)) != NULL;) {
-		struct err e = {0};
-		enum rc rc = RC_OK;
-		if (pg != NULL && pg_broken(pg))
-			pg_close(TAKE(pg));
-		if (pg == NULL)
-			rc = pg_open(&o, &pg, &e);
-		if (rc != RC_OK)
-			answer_failure(x, rc, &e);
-		else if (identify(a, pg, x))
-			request_of(x)->route->run(a, pg, x);
+	if (r == NULL) {
+		http_problem(x, 503, "Service Unavailable", "out of memory");
+		return false;
 	}
-	pg_close(pg);
-	return NULL;
+	x_keep(x, r);
+	r->started_us = api_mono(a);
+	r->route = route_find(x, r->variable);
+	return r->route != NULL && recognise(a, x, r);
+}
+
+static enum dispatched dispatch(void *arg, struct exchange *x)
+{
+	struct api *a = arg;
+
+	if (request_of(x) == NULL && !admit(a, x))
+		return ANSWERED;
+	const struct request *r = request_of(x);
+	if (r->known && r->route->place == IN_MEMORY) {
+		r->route->run(a, NULL, x);
+		return ANSWERED;
+	}
+	return work_queue(a, x) ? LATER : ANSWERED;
+}
+
+/* At most so many lines in a second; what was left out is counted in the next one. */
+static bool may_log(int64_t mono_us, long *left_out)
+{
+	static _Atomic int64_t second;
+	static _Atomic long lines;
+	int64_t now = mono_us / US_PER_S;
+
+	*left_out = 0;
+	if (atomic_exchange(&second, now) != now) {
+		long was = atomic_exchange(&lines, 1);
+		*left_out = was > LOG_LINES_PER_S ? was - LOG_LINES_PER_S : 0;
+		return true;
+	}
+	return atomic_fetch_add(&lines, 1) < LOG_LINES_PER_S;
+}
+
+/* A cause may hold what was asked for: every longer run of digits is hidden. */
+static const char *without_numbers(char *text)
+{
+	size_t run = 0;
+
+	for (char *p = text;; p++) {
+		if (*p >= '0' && *p <= '9') {
+			run++;
+			continue;
+		}
+		if (run >= 7)
+			memset(p - run + 4, '*', run - 4);
+		run = 0;
+		if (*p == '\0')
+			return text;
+	}
+}
+
+static void done(void *arg, struct exchange *x, int status)
+{
+	const struct api *a = arg;
+	struct request *r = request_of(x);
+	const char *route = r != NULL && r->route != NULL ? r->route->path : "-";
+	int64_t mono_us = api_mono(a);
+	char code[8];
+	long left_out;
+
+	snprintf(code, sizeof(code), "%d", status);
+	metric_add(metric_at(a->m.requests, route, code, NULL), 1);
+	if (r != NULL && r->route != NULL && !r->waited)
+		metric_observe(metric_at(a->m.seconds, route, NULL, NULL),
+			(double)(mono_us - r->started_us) / (double)US_PER_S);
+	if (status < 400 || !may_log(mono_us, &left_out))
+		return;
+	struct slice method = x_method(x);
+	log_at(status >= 500 ? LOG_WARN : LOG_INFO, "api",
+		"request=%s method=%.*s route=%s status=%d token=%s%s%s%s left_out=%ld",
+		x_request_id(x), (int)(method.len < 16 ? method.len : 16), method.ptr, route,
+		status, r != NULL && r->known && r->who.name[0] != '\0' ? r->who.name : "-",
+		r != NULL && r->cause[0] != '\0' ? " cause=\"" : "",
+		r != NULL ? without_numbers(r->cause) : "",
+		r != NULL && r->cause[0] != '\0' ? "\"" : "", left_out);
 }
 
 /* ---- following the list ---- */
 
-void api_wait_for_release(struct api *a, struct exchange *x, int64_t after, int64_t wait_for_ms)
+bool mirror_fresh(const struct api *a, struct list_mark *mark)
 {
-	struct request *r = request_of(x);
+	int64_t synced;
 
-	r->after = after;
-	r->deadline_us = mono(a) + wait_for_ms * 1000;
-	r->waited = true;
-	pthread_mutex_lock(&a->lock);
-	*x_next(x) = a->waiting;
-	a->waiting = x;
-	pthread_mutex_unlock(&a->lock);
+	return mirror_mark(a->mirror, mark, &synced) && api_mono(a) - synced < US_PER_S;
 }
 
-/* Moves the long polls that are due, or whose release has come, to the database threads. */
-static void wake_due(struct api *a, int64_t release, int64_t now_us)
+static void wake(struct api *a, struct list_mark *last)
 {
-	struct exchange *due = NULL, *next;
+	struct list_mark mark = {0};
+	int64_t synced;
 
-	pthread_mutex_lock(&a->lock);
-	for (struct exchange **at = &a->waiting; *at != NULL;) {
-		struct exchange *x = *at;
-		struct request *r = request_of(x);
-		if (release <= r->after && now_us < r->deadline_us && !a->stopping) {
-			at = x_next(x);
-			continue;
-		}
-		*at = *x_next(x);
-		*x_next(x) = due;
-		due = x;
-	}
-	pthread_mutex_unlock(&a->lock);
-	for (; due != NULL; due = next) {
-		next = *x_next(due);
-		enqueue(a, due);
-	}
+	if (!mirror_mark(a->mirror, &mark, &synced))
+		mark.release = -1;
+	work_wake(a, mark.release, strcmp(mark.list, last->list) != 0, api_mono(a));
+	*last = mark;
 }
 
 static void *follow(void *arg)
 {
 	struct api *a = arg;
 	struct pg_options o = {.dsn = conf_text(a->s.conf, "database.dsn"), .name = "khien-mirror"};
+	struct list_mark last = {0};
 	struct pg *pg = NULL;
 	unsigned failures = 0;
 
-	while (!a->stopping) {
-		struct list_mark mark = {0};
-		int64_t synced;
+	while (!api_stopping(a)) {
 		struct err e = {0};
 		enum rc rc = RC_OK;
 		if (pg != NULL && pg_broken(pg))
@@ -287,9 +229,8 @@ static void *follow(void *arg)
 		if (pg == NULL)
 			rc = pg_open(&o, &pg, &e);
 		if (rc == RC_OK)
-			rc = mirror_follow(a->mirror, pg, mono(a), &e);
-		bool have = mirror_mark(a->mirror, &mark, &synced);
-		wake_due(a, have ? mark.release : -1, mono(a));
+			rc = mirror_follow(a->mirror, pg, api_mono(a), &e);
+		wake(a, &last);
 		if (rc == RC_OK || rc == RC_NONE) {
 			failures = 0;
 			wait_ms(rc == RC_OK ? 1 : 15, NULL);
@@ -297,20 +238,13 @@ static void *follow(void *arg)
 		}
 		if (failures == 0)
 			log_warn("api", "the list cannot be followed: %s", e.text);
-		wait_ms(backoff_ms(failures++, 50, 1000), a->s.stop);
+		wait_ms(backoff_ms(failures++, 50, 1000), &a->stopping);
 	}
 	pg_close(pg);
 	return NULL;
 }
 
 /* ---- start and stop ---- */
-
-static void api_free(struct api *a)
-{
-	mirror_free(a->mirror);
-	tokens_free(a->tokens);
-	free(a);
-}
 
 static enum rc parse_listen(const char *text, char host[128], int *port, struct err *e)
 {
@@ -325,36 +259,71 @@ static enum rc parse_listen(const char *text, char host[128], int *port, struct 
 	return RC_OK;
 }
 
-enum rc api_start(const struct api_settings *s, struct api **out, struct err *e)
+static struct metric_cell *gauge(const char *name, const char *help)
+{
+	return metric_at(metric_family(METRIC_GAUGE, name, "", help), NULL, NULL, NULL);
+}
+
+static void register_metrics(struct api *a)
+{
+	a->m.requests = metric_family(METRIC_COUNTER, "khien_http_requests_total", "route,code",
+		"Requests by route and status.");
+	a->m.seconds = metric_family(METRIC_HISTOGRAM, "khien_http_seconds", "route",
+		"Time to the answer, long polls apart.");
+	a->m.lookups = metric_family(METRIC_COUNTER, "khien_lookups_total", "answer",
+		"Senders looked up, by answer: blocked, clean, unknown, invalid.");
+	a->m.shed = metric_family(METRIC_COUNTER, "khien_http_shed_total", "what",
+		"Requests answered 503 because too many waited.");
+	a->m.long_polls = gauge("khien_http_long_polls", "Requests that wait for a release.");
+	a->m.list_release = gauge(
+		"khien_lookup_release", "Release of the list in memory; -1: none is loaded yet.");
+	a->m.list_entries = gauge("khien_lookup_entries", "Entries of the list in memory.");
+	a->m.list_bytes = gauge("khien_lookup_bytes", "Memory that the list takes.");
+	a->m.list_age = gauge("khien_lookup_age_seconds",
+		"Since the list in memory was last known to be current; -1: none is loaded yet.");
+}
+
+static enum rc api_new(const struct api_settings *s, struct api **out, struct err *e)
 {
 	struct api *a = calloc(1, sizeof(*a));
-	char host[128] = "";
-	int port = 0;
 
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	requests = metric_family(
-		METRIC_COUNTER, "khien_http_requests_total", "route", "Requests by route.");
+	*out = a;
 	a->s = *s;
 	a->last = &a->first;
+	a->stale_max_s = conf_int(s->conf, "lookup.stale_max_s");
+	register_metrics(a);
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->work, NULL);
 	a->tokens = tokens_new();
-	enum rc rc = a->tokens != NULL ? mirror_new(&a->mirror, e)
-				       : err_set(e, RC_RETRY, "out of memory");
+	a->snapshots = snapshots_new();
+	a->answers = answers_new();
+	if (a->tokens == NULL || a->snapshots == NULL || a->answers == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	return mirror_new(&a->mirror, e);
+}
+
+static enum rc start_threads(struct api *a, struct err *e)
+{
+	a->has_follower = pthread_create(&a->follower, NULL, follow, a) == 0;
+	a->has_reader = pthread_create(&a->reader, NULL, tokens_follow, a) == 0;
+	if (a->has_follower && a->has_reader && work_start(a))
+		return RC_OK;
+	return err_set(e, RC_FATAL, "the API's threads cannot be started");
+}
+
+enum rc api_start(const struct api_settings *s, struct api **out, struct err *e)
+{
+	struct api *a = NULL;
+	char host[128] = "";
+	int port = 0;
+	enum rc rc = api_new(s, &a, e);
+
 	if (rc == RC_OK)
 		rc = parse_listen(conf_text(s->conf, "api.listen"), host, &port, e);
-	if (rc != RC_OK) {
-		api_free(a);
-		return rc;
-	}
-	for (; a->n_threads < conf_int(s->conf, "api.database_threads") &&
-		a->n_threads < API_MAX_THREADS;
-		a->n_threads++)
-		if (pthread_create(&a->threads[a->n_threads], NULL, serve, a) != 0)
-			return err_set(e, RC_FATAL, "no thread");
-	if (pthread_create(&a->follower, NULL, follow, a) != 0)
-		return err_set(e, RC_FATAL, "no thread");
+	if (rc == RC_OK)
+		rc = start_threads(a, e);
 	struct http_options o = {
 		.host = host,
 		.port = port,
@@ -362,10 +331,14 @@ enum rc api_start(const struct api_settings *s, struct api **out, struct err *e)
 		.max_connections = (int)conf_int(s->conf, "api.max_connections"),
 		.idle_s = (int)conf_int(s->conf, "api.idle"),
 		.body_cap = BOUND_HTTP_BODY,
+		.bodies_cap = BOUND_HTTP_BODIES,
+		.admit = admit,
 		.dispatch = dispatch,
+		.done = done,
 		.arg = a,
 	};
-	rc = http_start(&o, &a->http, e);
+	if (rc == RC_OK)
+		rc = http_start(&o, &a->http, e);
 	if (rc != RC_OK) {
 		api_stop(a);
 		return rc;
@@ -383,14 +356,19 @@ void api_stop(struct api *a)
 {
 	if (a == NULL)
 		return;
-	a->stopping = true;
-	pthread_join(a->follower, NULL);
-	wake_due(a, 0, INT64_MAX);
-	pthread_mutex_lock(&a->lock);
-	pthread_cond_broadcast(&a->work);
-	pthread_mutex_unlock(&a->lock);
-	for (int i = 0; i < a->n_threads; i++)
-		pthread_join(a->threads[i], NULL);
-	http_stop(a->http);
-	api_free(a);
+	__atomic_store_n(&a->stopping, 1, __ATOMIC_RELAXED);
+	http_quiesce(a->http);
+	if (a->has_follower)
+		pthread_join(a->follower, NULL);
+	if (a->has_reader)
+		pthread_join(a->reader, NULL);
+	work_stop(a);
+	http_stop(a->http, STOP_WAIT_MS);
+	answers_free(a->answers);
+	snapshots_free(a->snapshots);
+	tokens_free(a->tokens);
+	mirror_free(a->mirror);
+	pthread_cond_destroy(&a->work);
+	pthread_mutex_destroy(&a->lock);
+	free(a);
 }

@@ -3,12 +3,23 @@
 
 #include "api/private.h"
 
+bool arg_text(struct exchange *x, const char *name, struct slice *out)
+{
+	*out = (struct slice){0};
+	if (x_query(x, name, out) <= 1)
+		return true;
+	http_problem(x, 400, "Bad Request", "%s is given more than once", name);
+	return false;
+}
+
 bool arg_service(struct exchange *x, int *service)
 {
-	struct slice s = x_query(x, "service");
 	enum service found;
+	struct slice s;
 
 	*service = -1;
+	if (!arg_text(x, "service", &s))
+		return false;
 	if (s.ptr == NULL)
 		return true;
 	if (!service_parse(s, &found)) {
@@ -21,26 +32,37 @@ bool arg_service(struct exchange *x, int *service)
 }
 
 /* A stored value of a number from abroad is bare E.164 digits; read back it needs its plus. */
-enum sender_found parse_sender(const struct api *a, struct slice raw, struct sender *out)
+enum sender_found parse_sender(
+	const struct api *a, struct slice raw, struct sender *out, const char **why)
 {
 	int64_t now_us = a->s.clk->now_us(a->s.clk);
-	const char *why;
-	char plus[24];
-	enum sender_found found = sender_parse(a->s.plan, raw, now_us, out, &why);
+	enum sender_found found = sender_parse(a->s.plan, raw, now_us, out, why);
+	const char *unused;
+	struct sender other;
 	uint64_t digits;
+	char plus[24];
 
+	if (found == SENDER_WITHHELD)
+		*why = "it is withheld";
+	else if (found == SENDER_OLD)
+		*why = "an old number of 11 digits";
 	if (found == SENDER_OK || raw.len < 7 || raw.len > 15 || raw.ptr[0] == '0' ||
 		slice_u64(raw, &digits) != RC_OK)
 		return found;
 	snprintf(plus, sizeof(plus), "+%.*s", (int)raw.len, raw.ptr);
-	return sender_parse(a->s.plan, slice_str(plus), now_us, out, &why);
+	if (sender_parse(a->s.plan, slice_str(plus), now_us, &other, &unused) != SENDER_OK)
+		return found;
+	*out = other;
+	return SENDER_OK;
 }
 
 bool arg_int(
 	struct exchange *x, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out)
 {
-	struct slice s = x_query(x, name);
+	struct slice s;
 
+	if (!arg_text(x, name, &s))
+		return false;
 	*out = def;
 	if (s.ptr == NULL || (slice_i64(s, out) == RC_OK && *out >= min && *out <= max))
 		return true;
@@ -51,21 +73,29 @@ bool arg_int(
 
 void answer_failure(struct exchange *x, enum rc rc, const struct err *e)
 {
+	struct request *r = request_of(x);
+
+	/* a cause may name hosts, statements and values: it goes to the log, unless it is our own sentence about the input */
+	snprintf(r->cause, sizeof(r->cause), "%s: %.200s", rc_name(rc), e->text);
 	switch (rc) {
 	case RC_NONE:
 		http_problem(x, 404, "Not Found", "nothing is known of it");
 		return;
 	case RC_INVALID:
-		http_problem(x, 400, "Bad Request", "%s", e->text);
+		http_problem(x, 400, "Bad Request", "%s",
+			e->state[0] == '\0' ? e->text : "the ledger cannot hold such a value");
 		return;
 	case RC_DENIED:
 		http_problem(x, 403, "Forbidden", "%s", e->text);
 		return;
 	case RC_LIMIT:
-		http_problem(x, 413, "Content Too Large", "%s", e->text);
+		http_problem(x, 500, "Internal Server Error",
+			"the answer is larger than this server gives at once");
 		return;
-	default: /* the cause may name hosts and statements: it goes to the log, not to the caller */
-		log_warn("api", "request=%s failed: %s", x_request_id(x), e->text);
+	case RC_FATAL:
+		http_problem(x, 500, "Internal Server Error", "the ledger refused the question");
+		return;
+	default:
 		x_set_header(x, "Retry-After", "1");
 		http_problem(x, 503, "Service Unavailable", "the ledger cannot be asked right now");
 	}

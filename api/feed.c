@@ -1,187 +1,100 @@
-/* The list for machines: whole as a snapshot, or what changed since a release. A snapshot is written to an unlinked file first, so that a failure in the
- * middle is a 503 and never a cut list that looks whole. */
+/* The list for machines: what changed since a release, with a long poll, and what is never barred. The whole list is snapshot.c's. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
 
 #include "api/private.h"
 
-struct sink {
-	int fd;
-	gzFile gz; /* NULL: plain */
-	struct buf piece;
-	bool failed;
+#define WAIT_MAX_S 60
+
+struct changes {
+	char list[64];
+	int64_t after, wait_s;
+	int service;
 };
 
-static void sink_flush(struct sink *s)
+static bool changes_args(struct exchange *x, struct changes *out)
 {
-	for (size_t at = 0; at < s->piece.len && !s->failed;) {
-		ssize_t n = write(s->fd, s->piece.ptr + at, s->piece.len - at);
-		if (n <= 0)
-			s->failed = true;
-		else
-			at += (size_t)n;
+	struct slice list, after;
+
+	if (!arg_service(x, &out->service) || !arg_text(x, "list", &list) ||
+		!arg_text(x, "after", &after) ||
+		!arg_int(x, "after", 0, INT64_MAX, 0, &out->after) ||
+		!arg_int(x, "wait", 0, INT32_MAX, 0, &out->wait_s))
+		return false;
+	if (list.ptr == NULL || after.ptr == NULL || list.len == 0 ||
+		list.len >= sizeof(out->list)) {
+		http_problem(x, 400, "Bad Request",
+			"list and after are needed: the uuid of the list that you follow and the "
+			"release that you have; take both from /v1/feed/snapshot");
+		return false;
 	}
-	buf_clear(&s->piece);
+	snprintf(out->list, sizeof(out->list), "%.*s", (int)list.len, list.ptr);
+	if (out->wait_s > WAIT_MAX_S)
+		out->wait_s = WAIT_MAX_S;
+	return true;
 }
 
-static bool sink_put(void *arg, struct slice piece)
+static void answer_gone(struct exchange *x, const struct changes *c, const struct list_mark *mark)
 {
-	struct sink *s = arg;
+	BUF_OWN struct buf b;
 
-	if (s->gz != NULL) {
-		if (piece.len > 0 &&
-			gzwrite(s->gz, piece.ptr, (unsigned)piece.len) != (int)piece.len)
-			s->failed = true;
-		return !s->failed;
-	}
-	buf_add(&s->piece, piece);
-	if (s->piece.len >= 256 * 1024)
-		sink_flush(s);
-	return !s->failed && !s->piece.failed;
+	buf_init(&b, 4096);
+	buf_fmt(&b,
+		"{\"type\":\"about:blank\",\"title\":\"Gone\",\"status\":410,\"detail\":\"this "
+		"list "
+		"cannot be followed from release %lld: it is another one, ahead, or too old; start "
+		"with a "
+		"snapshot\",\"start\":\"/v1/feed/snapshot\",\"list\":\"%s\",\"release\":%lld,"
+		"\"request_id\":\"%s\"}\n",
+		(long long)c->after, mark->list, (long long)mark->release, x_request_id(x));
+	http_answer(x, 410, "application/problem+json", buf_slice(&b));
 }
 
-/* An unlinked temporary file, or -1. */
-static int scratch_file(void)
+/* True: there is nothing new, and the exchange waits for it. */
+static bool waits(struct api *a, struct exchange *x, const struct changes *c, int64_t release)
 {
-	const char *dir = getenv("TMPDIR");
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/khien-snapshot-XXXXXX",
-		dir != NULL && *dir != '\0' ? dir : "/tmp");
-	int fd = mkstemp(path);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
-
-static bool wants_gzip(const struct exchange *x)
-{
-	struct slice accept = x_header(x, "Accept-Encoding");
-
-	for (struct slice one; slice_cut(&accept, ',', &one);)
-		if (slice_eq_nocase(slice_trim(one), SLICE("gzip")))
-			return true;
-	return false;
-}
-
-static void etag_of(const struct list_mark *m, int service, bool gzip, char out[96])
-{
-	snprintf(out, 96, "\"%.36s-%lld-%d%s\"", m->list, (long long)m->release, service,
-		gzip ? "-gz" : "");
-}
-
-static enum rc write_snapshot(struct pg *pg, int service, int64_t now_s, bool gzip, struct sink *s,
-	struct list_mark *mark, struct err *e)
-{
-	s->fd = scratch_file();
-	if (s->fd < 0)
-		return err_set(e, RC_RETRY, "no room for a snapshot file");
-	if (gzip) {
-		int copy = dup(s->fd);
-		s->gz = copy >= 0 ? gzdopen(copy, "wb1") : NULL;
-		if (s->gz == NULL)
-			return err_set(e, RC_RETRY, "out of memory");
-	}
-	enum rc rc = feed_snapshot(pg, service, now_s, sink_put, s, mark, e);
-	if (s->gz != NULL && gzclose(TAKE(s->gz)) != Z_OK)
-		s->failed = true;
-	if (rc == RC_OK && s->piece.len > 0)
-		sink_flush(s);
-	if (rc == RC_OK && (s->failed || s->piece.failed))
-		rc = err_set(e, RC_RETRY, "the snapshot file could not be written");
-	return rc;
-}
-
-void handle_snapshot(struct api *a, struct pg *pg, struct exchange *x)
-{
-	struct list_mark mark = {0};
-	struct sink s = {.fd = -1};
-	struct err e = {0};
-	bool gzip = wants_gzip(x);
-	struct stat st;
-	char etag[96];
-	int64_t synced;
-	int service;
-
-	if (!arg_service(x, &service))
-		return;
-	if (mirror_mark(a->mirror, &mark, &synced)) {
-		etag_of(&mark, service, gzip, etag);
-		if (slice_eq(x_header(x, "If-None-Match"), slice_str(etag))) {
-			x_set_header(x, "ETag", etag);
-			http_answer(x, 304, NULL, SLICE(""));
-			return;
-		}
-	}
-	buf_init(&s.piece, 4u << 20);
-	enum rc rc = write_snapshot(
-		pg, service, a->s.clk->now_us(a->s.clk) / US_PER_S, gzip, &s, &mark, &e);
-	buf_done(&s.piece);
-	if (rc == RC_OK && fstat(s.fd, &st) != 0)
-		rc = err_set(&e, RC_RETRY, "the snapshot file cannot be read");
-	if (rc != RC_OK) {
-		if (s.gz != NULL)
-			gzclose(s.gz);
-		if (s.fd >= 0)
-			close(s.fd);
-		answer_failure(x, rc == RC_NONE ? RC_RETRY : rc, &e);
-		return;
-	}
-	etag_of(&mark, service, gzip, etag);
-	x_set_header(x, "ETag", etag);
-	if (gzip)
-		x_set_header(x, "Content-Encoding", "gzip");
-	x_set_header(x, "Vary", "Accept-Encoding");
-	http_answer_file(x, 200, "application/x-ndjson", s.fd, (uint64_t)st.st_size);
+	return c->wait_s > 0 && release == c->after && !request_of(x)->waited &&
+		api_wait_for_release(a, x, c->after, c->wait_s * 1000);
 }
 
 void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 {
-	struct slice list = x_query(x, "list");
-	int64_t after, wait_s, synced;
+	OWN(shared_free) struct shared *text = NULL;
 	struct list_mark mark = {0};
 	struct err e = {0};
-	char name[64];
-	int service;
-
-	if (!arg_service(x, &service) || !arg_int(x, "after", 0, INT64_MAX, 0, &after) ||
-		!arg_int(x, "wait", 0, 60, 0, &wait_s))
-		return;
-	if (list.ptr == NULL || list.len == 0 || list.len >= sizeof(name)) {
-		http_problem(x, 400, "Bad Request",
-			"list: the uuid of the list that you follow is needed; take it from "
-			"/v1/feed/snapshot");
-		return;
-	}
-	snprintf(name, sizeof(name), "%.*s", (int)list.len, list.ptr);
-	if (wait_s > 0 && !request_of(x)->waited && !a->stopping &&
-		mirror_mark(a->mirror, &mark, &synced) && strcmp(mark.list, name) == 0 &&
-		mark.release == after) {
-		api_wait_for_release(a, x, after, wait_s * 1000);
-		return;
-	}
 	BUF_OWN struct buf b;
-	buf_init(&b, 64u << 20);
-	enum rc rc = feed_changes(pg, name, after, service, &b, &mark, &e);
-	if (rc == RC_CONFLICT) {
-		BUF_OWN struct buf gone;
-		buf_init(&gone, 4096);
-		buf_fmt(&gone,
-			"{\"type\":\"about:blank\",\"title\":\"Gone\",\"status\":410,\"detail\":"
-			"\"release %lld of this list cannot be followed "
-			"from; start with a "
-			"snapshot\",\"start\":\"/v1/feed/"
-			"snapshot\",\"list\":\"%s\",\"release\":%lld}\n",
-			(long long)after, mark.list, (long long)mark.release);
-		http_answer(x, 410, "application/problem+json", buf_slice(&gone));
-	} else if (rc != RC_OK) {
-		answer_failure(x, rc == RC_NONE ? RC_RETRY : rc, &e);
-	} else {
-		http_answer(x, 200, "application/json", buf_slice(&b));
+	struct changes c;
+	char key[96];
+
+	if (!changes_args(x, &c))
+		return;
+	snprintf(key, sizeof(key), "%s/%lld/%d", c.list, (long long)c.after, c.service);
+	if (mirror_fresh(a, &mark) && strcmp(mark.list, c.list) == 0) {
+		if (waits(a, x, &c, mark.release))
+			return;
+		text = answers_get(a->answers, key, mark.release);
+		if (text != NULL) {
+			http_answer_shared(x, 200, "application/json", text);
+			return;
+		}
 	}
+	buf_init(&b, 64u << 20);
+	enum rc rc = feed_changes(pg, c.list, c.after, c.service, &b, &mark, &e);
+	if (rc == RC_CONFLICT && e.state[0] == '\0') {
+		answer_gone(x, &c, &mark);
+		return;
+	}
+	/* the list in memory may be a moment behind, so that only the ledger can tell that there is nothing new */
+	if (rc == RC_OK && waits(a, x, &c, mark.release))
+		return;
+	buf_byte(&b, '\n');
+	if (rc == RC_OK && (b.failed || (text = shared_new(&b)) == NULL))
+		rc = err_set(&e, RC_LIMIT, "the changes are too large");
+	if (rc != RC_OK) {
+		answer_failure(x, rc == RC_NONE ? RC_RETRY : rc, &e);
+		return;
+	}
+	answers_put(a->answers, key, mark.release, text);
+	http_answer_shared(x, 200, "application/json", text);
 }
 
 void handle_exempt(struct api *a, struct pg *pg, struct exchange *x)
@@ -192,8 +105,10 @@ void handle_exempt(struct api *a, struct pg *pg, struct exchange *x)
 	(void)a;
 	buf_init(&b, 1u << 20);
 	enum rc rc = feed_exempt(pg, &b, &e);
-	if (rc != RC_OK)
-		answer_failure(x, rc == RC_NONE ? RC_RETRY : rc, &e);
-	else
+	if (rc == RC_OK) {
+		buf_byte(&b, '\n');
 		http_answer(x, 200, "application/json", buf_slice(&b));
+	} else {
+		answer_failure(x, rc == RC_NONE ? RC_RETRY : rc, &e);
+	}
 }

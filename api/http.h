@@ -11,31 +11,44 @@ struct http;
  * connection is suspended meanwhile and costs no thread. */
 enum dispatched { ANSWERED, LATER };
 typedef enum dispatched http_dispatch(void *arg, struct exchange *x);
+/* Asked before a body is read: false when it answered already, so that nobody without a right makes us gather bytes. */
+typedef bool http_admit(void *arg, struct exchange *x);
+/* Told of every answer when it starts on its way. */
+typedef void http_done(void *arg, struct exchange *x, int status);
 
 struct http_options {
-	const char *host;
-	int port; /* 0: any */
+	const char *host; /* name or address; IPv6 in brackets */
+	int port;         /* 0: any */
 	int threads;
-	int max_connections;
+	int max_connections; /* lowered when the process may not have so many files */
 	int idle_s;
-	size_t body_cap;
+	size_t body_cap;   /* of one request */
+	size_t bodies_cap; /* of all that are being gathered */
+	http_admit *admit;
 	http_dispatch *dispatch;
+	http_done *done;
 	void *arg;
 };
 
 MUST_USE enum rc http_start(const struct http_options *o, struct http **out, struct err *e);
 int http_port(const struct http *h);
-void http_stop(struct http *h); /* every exchange that was LATER must be answered first */
+/* In three steps, so that what is under way ends well: no new connections; then the caller answers everything that was LATER; then up to
+ * wait_ms for the last bytes to leave. */
+void http_quiesce(struct http *h);
+void http_stop(struct http *h, int wait_ms);
 
 /* The request. Texts live as long as the exchange. */
 struct slice x_method(const struct exchange *x);
-struct slice x_path(const struct exchange *x); /* decoded, without query */
-struct slice x_query(
-	const struct exchange *x, const char *name); /* decoded; ptr NULL when absent */
+struct slice x_path(const struct exchange *x); /* as sent, percent signs and all, without query */
+/* How often the query names it; *out is the first value, decoded, valid UTF-8 without NUL. */
+int x_query(const struct exchange *x, const char *name, struct slice *out);
 struct slice x_header(const struct exchange *x, const char *name); /* ptr NULL when absent */
 struct slice x_body(const struct exchange *x);
-bool x_loopback(const struct exchange *x);          /* the peer is 127.0.0.0/8 or ::1 */
+bool x_loopback(const struct exchange *x); /* the peer is 127.0.0.0/8 or ::1, and no proxy */
 const char *x_request_id(const struct exchange *x); /* ours, or a well-formed X-Request-Id */
+bool x_gone(const struct exchange *x);              /* of one that is LATER: the client hung up */
+/* Percent-decodes s and ends it with a NUL. False with a sentence in *why: not well-formed, a NUL, no UTF-8, or longer than room. */
+bool http_decode(struct slice s, char *out, size_t room, const char **why);
 /* A place for the routes' own state; freed with free() when the exchange ends. */
 void x_keep(struct exchange *x, void *state);
 void *x_kept(const struct exchange *x);
@@ -45,8 +58,17 @@ struct exchange **x_next(struct exchange *x);
 /* The answer, once. Extra headers first, any number up to 8. body is copied. */
 void x_set_header(struct exchange *x, const char *name, const char *value);
 void http_answer(struct exchange *x, int status, const char *type, struct slice body);
-/* Sends the whole of fd (closed afterwards) with sendfile. */
+/* Sends the whole of fd (closed afterwards) with sendfile; it may be a dup of one that is sent elsewhere. */
 void http_answer_file(struct exchange *x, int status, const char *type, int fd, uint64_t size);
+/* One text for many exchanges, counted. */
+struct shared;
+struct shared *shared_new(
+	struct buf *taken); /* NULL: out of memory; else buf is empty afterwards */
+struct shared *shared_keep(struct shared *s);
+void shared_free(struct shared *s); /* NULL is fine */
+OWNER(shared_free, struct shared);
+struct slice shared_text(const struct shared *s);
+void http_answer_shared(struct exchange *x, int status, const char *type, struct shared *body);
 /* RFC 9457. detail is a sentence for a person. */
 void http_problem(struct exchange *x, int status, const char *title, const char *fmt, ...)
 	PRINTF(4, 5);

@@ -1,6 +1,10 @@
 /* The only place that knows libmicrohttpd: an epoll thread pool, bodies gathered up to a cap, connections suspended while somebody else makes the
- * answer. Leaves out routes and rights. */
+ * answer. What is ambiguous about a request's length is refused, because a proxy in front may read it otherwise. Leaves out routes and rights.
+ *
+ * While a connection is suspended the library neither touches nor ends it, so an exchange that is LATER stays valid until it is answered. */
 #include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -8,14 +12,18 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "api/http.h"
 
 #define MAX_HEADERS 8
+#define MAX_QUERY 16
 #define PER_CONNECTION_BYTES (16 * 1024)
+#define SPARE_FILES 256 /* for everything that is not a client */
 
-enum stage { GATHERING, TOO_LARGE, WAITING, READY };
+enum stage { GATHERING, REFUSING, WAITING, READY };
 
 struct exchange {
 	struct http *http;
@@ -23,6 +31,7 @@ struct exchange {
 	const char *method;
 	char *path;
 	struct buf body;
+	size_t discarded;
 	char request_id[64];
 	void *kept;
 	struct exchange *next;
@@ -35,12 +44,24 @@ struct exchange {
 		char name[32], value[200];
 	} header[MAX_HEADERS];
 	size_t headers;
+	struct {
+		const char *name;
+		struct slice value;
+		int times;
+	} query[MAX_QUERY];
+	size_t queries;
+	char *query_text; /* the decoded values */
+	const char *bad;  /* why the request is refused with 400 */
+	int refuse;       /* 413 or 503 */
 };
 
 struct http {
 	struct http_options o;
 	struct MHD_Daemon *daemon;
 	int port;
+	_Atomic bool quiet;
+	_Atomic int in_flight;
+	_Atomic size_t gathered;
 };
 
 struct slice x_method(const struct exchange *x)
@@ -53,9 +74,14 @@ struct slice x_path(const struct exchange *x)
 	return slice_str(x->path);
 }
 
-struct slice x_query(const struct exchange *x, const char *name)
+int x_query(const struct exchange *x, const char *name, struct slice *out)
 {
-	return slice_str(MHD_lookup_connection_value(x->conn, MHD_GET_ARGUMENT_KIND, name));
+	for (size_t i = 0; i < x->queries; i++)
+		if (strcmp(x->query[i].name, name) == 0) {
+			*out = x->query[i].value;
+			return x->query[i].times;
+		}
+	return 0;
 }
 
 struct slice x_header(const struct exchange *x, const char *name)
@@ -89,12 +115,14 @@ struct exchange **x_next(struct exchange *x)
 	return &x->next;
 }
 
+/* Behind a proxy on this machine everybody would look local. */
 bool x_loopback(const struct exchange *x)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
-	if (info == NULL || info->client_addr == NULL)
+	if (info == NULL || info->client_addr == NULL || x_header(x, "Forwarded").ptr != NULL ||
+		x_header(x, "X-Forwarded-For").ptr != NULL)
 		return false;
 	if (info->client_addr->sa_family == AF_INET) {
 		const struct sockaddr_in *a = (const void *)info->client_addr;
@@ -106,6 +134,18 @@ bool x_loopback(const struct exchange *x)
 			(IN6_IS_ADDR_V4MAPPED(&a->sin6_addr) && a->sin6_addr.s6_addr[12] == 127);
 	}
 	return false;
+}
+
+bool x_gone(const struct exchange *x)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	char c;
+
+	if (info == NULL)
+		return true;
+	ssize_t n = recv(info->connect_fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 void x_set_header(struct exchange *x, const char *name, const char *value)
@@ -128,9 +168,17 @@ static void answer(struct exchange *x, int status, const char *type, struct MHD_
 		MHD_add_response_header(r, "Content-Type", type);
 	for (size_t i = 0; i < x->headers; i++)
 		MHD_add_response_header(r, x->header[i].name, x->header[i].value);
+	bool cached = false;
+	for (size_t i = 0; i < x->headers; i++)
+		cached = cached || strcmp(x->header[i].name, "Cache-Control") == 0;
+	if (!cached) /* answers name people's numbers */
+		MHD_add_response_header(r, "Cache-Control", "no-store");
+	if (x->http->quiet)
+		MHD_add_response_header(r, "Connection", "close");
 	MHD_add_response_header(r, "X-Request-Id", x->request_id);
 	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
 	pthread_mutex_lock(&x->lock);
+	assert(x->response == NULL && x->stage != READY);
 	x->response = r;
 	x->status = status;
 	x->stage = READY;
@@ -150,7 +198,28 @@ void http_answer(struct exchange *x, int status, const char *type, struct slice 
 
 void http_answer_file(struct exchange *x, int status, const char *type, int fd, uint64_t size)
 {
-	answer(x, status, type, MHD_create_response_from_fd64(size, fd));
+	struct MHD_Response *r = MHD_create_response_from_fd64(size, fd);
+
+	if (r == NULL)
+		close(fd);
+	answer(x, status, type, r);
+}
+
+static void release_shared(void *s)
+{
+	shared_free(s);
+}
+
+void http_answer_shared(struct exchange *x, int status, const char *type, struct shared *body)
+{
+	struct slice text = shared_text(body);
+	struct shared *kept = shared_keep(body);
+	struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback_cls(
+		text.len, (void *)(uintptr_t)text.ptr, release_shared, kept);
+
+	if (r == NULL)
+		shared_free(kept);
+	answer(x, status, type, r);
 }
 
 void http_problem(struct exchange *x, int status, const char *title, const char *fmt, ...)
@@ -190,6 +259,113 @@ static void set_request_id(struct exchange *x)
 			(unsigned long long)random_u64());
 }
 
+/* ---- what a request must not be ---- */
+
+static enum MHD_Result take_query(void *arg, enum MHD_ValueKind kind, const char *name,
+	size_t name_len, const char *value, size_t value_len)
+{
+	struct exchange *x = arg;
+	size_t i = 0;
+
+	(void)kind, (void)name_len;
+	while (i < x->queries && strcmp(x->query[i].name, name) != 0)
+		i++;
+	if (i == MAX_QUERY) {
+		x->bad = "the query has too many parameters";
+		return MHD_NO;
+	}
+	x->query[i].times++;
+	if (i < x->queries)
+		return MHD_YES;
+	x->query[i].name = name;
+	x->query[i].value = slice_of(value != NULL ? value : "", value != NULL ? value_len : 0);
+	x->queries++;
+	return MHD_YES;
+}
+
+/* Values are decoded here, strictly: the library would cut them at an encoded NUL. Names are compared as sent. */
+static void decode_query(struct exchange *x)
+{
+	size_t room = 0;
+
+	MHD_get_connection_values_n(x->conn, MHD_GET_ARGUMENT_KIND, take_query, x);
+	for (size_t i = 0; i < x->queries; i++)
+		room += x->query[i].value.len + 1;
+	x->query_text = malloc(room + 1);
+	if (x->query_text == NULL) {
+		x->bad = "out of memory";
+		return;
+	}
+	char *at = x->query_text;
+	for (size_t i = 0; i < x->queries && x->bad == NULL; i++) {
+		struct slice *v = &x->query[i].value;
+		const char *why;
+		if (!http_decode(*v, at, v->len + 1, &why))
+			x->bad = why;
+		*v = slice_str(at);
+		at += v->len + 1;
+	}
+}
+
+struct lengths {
+	int content_length, transfer_encoding;
+	const char *coding;
+};
+
+static enum MHD_Result count_lengths(void *arg, enum MHD_ValueKind kind, const char *name,
+	size_t name_len, const char *value, size_t value_len)
+{
+	struct lengths *n = arg;
+	struct slice key = slice_of(name, name_len);
+
+	(void)kind, (void)value_len;
+	if (slice_eq_nocase(key, SLICE("Content-Length")))
+		n->content_length++;
+	else if (slice_eq_nocase(key, SLICE("Transfer-Encoding"))) {
+		n->transfer_encoding++;
+		n->coding = value;
+	}
+	return MHD_YES;
+}
+
+/* True: a body follows. Sets x->bad or x->refuse when it must not be read. */
+static bool body_follows(struct exchange *x)
+{
+	struct slice length = x_header(x, "Content-Length");
+	struct lengths n = {0};
+	uint64_t bytes = 0;
+
+	MHD_get_connection_values_n(x->conn, MHD_HEADER_KIND, count_lengths, &n);
+	if (n.content_length + n.transfer_encoding > 1)
+		x->bad = "the length of the body is told more than once";
+	else if (n.transfer_encoding == 1 &&
+		!slice_eq_nocase(slice_str(n.coding), SLICE("chunked")))
+		x->bad = "the only Transfer-Encoding is chunked";
+	else if (n.content_length == 1 && slice_u64(length, &bytes) != RC_OK)
+		x->bad = "Content-Length is a whole number";
+	else if (bytes > x->http->o.body_cap)
+		x->refuse = 413;
+	return n.transfer_encoding > 0 || bytes > 0;
+}
+
+/* ---- a request's way ---- */
+
+static void exchange_free(struct exchange *x)
+{
+	if (x == NULL)
+		return;
+	if (x->response != NULL)
+		MHD_destroy_response(x->response);
+	atomic_fetch_sub(&x->http->gathered, x->body.len);
+	buf_done(&x->body);
+	pthread_mutex_destroy(&x->lock);
+	free(x->kept);
+	free(x->query_text);
+	free(x->path);
+	atomic_fetch_sub(&x->http->in_flight, 1);
+	free(x);
+}
+
 static struct exchange *exchange_new(
 	struct http *h, struct MHD_Connection *conn, const char *url, const char *method)
 {
@@ -197,6 +373,7 @@ static struct exchange *exchange_new(
 
 	if (x == NULL)
 		return NULL;
+	atomic_fetch_add(&h->in_flight, 1);
 	x->http = h;
 	x->conn = conn;
 	x->method = method;
@@ -205,7 +382,7 @@ static struct exchange *exchange_new(
 	buf_init(&x->body, h->o.body_cap);
 	set_request_id(x);
 	if (x->path == NULL) {
-		free(x);
+		exchange_free(x);
 		return NULL;
 	}
 	return x;
@@ -213,6 +390,7 @@ static struct exchange *exchange_new(
 
 static enum MHD_Result send_response(struct exchange *x)
 {
+	x->http->o.done(x->http->o.arg, x, x->status);
 	enum MHD_Result ok = MHD_queue_response(x->conn, (unsigned)x->status, x->response);
 
 	MHD_destroy_response(x->response);
@@ -220,13 +398,57 @@ static enum MHD_Result send_response(struct exchange *x)
 	return ok;
 }
 
+/* True: answered, without a look at what is asked. */
+static bool refused(struct exchange *x)
+{
+	if (x->bad != NULL)
+		http_problem(x, 400, "Bad Request", "%s", x->bad);
+	else if (x->refuse == 413)
+		http_problem(x, 413, "Content Too Large", "the body may have at most %zu bytes",
+			x->http->o.body_cap);
+	else if (x->refuse == 503) {
+		x_set_header(x, "Retry-After", "1");
+		http_problem(x, 503, "Service Unavailable",
+			"too many bodies are being received at once");
+	} else
+		return false;
+	return true;
+}
+
+/* The head is here. What can be refused by it is refused before a byte of the body is read; the library then closes the connection. */
+static enum MHD_Result on_head(struct exchange *x)
+{
+	x->inside_handler = true;
+	decode_query(x);
+	bool body = body_follows(x);
+	bool answered = refused(x) || (body && !x->http->o.admit(x->http->o.arg, x));
+	x->inside_handler = false;
+	return answered ? send_response(x) : MHD_YES;
+}
+
+static enum MHD_Result on_body(struct exchange *x, struct slice piece)
+{
+	struct http *h = x->http;
+
+	if (x->stage == GATHERING) {
+		size_t all = atomic_fetch_add(&h->gathered, piece.len) + piece.len;
+		buf_add(&x->body, piece);
+		if (!x->body.failed && all <= h->o.bodies_cap)
+			return MHD_YES;
+		x->refuse = x->body.failed ? 413 : 503;
+		x->stage = REFUSING;
+		atomic_fetch_sub(&h->gathered, x->body.len + (x->body.failed ? piece.len : 0));
+		buf_done(&x->body);
+	}
+	/* An answer must wait for the end of the body, so the end must come. */
+	x->discarded += piece.len;
+	return x->discarded <= h->o.body_cap ? MHD_YES : MHD_NO;
+}
+
 static enum MHD_Result dispatch(struct exchange *x)
 {
 	x->inside_handler = true;
-	if (x->stage == TOO_LARGE)
-		http_problem(x, 413, "Content Too Large", "the body may have at most %zu bytes",
-			x->http->o.body_cap);
-	else {
+	if (!refused(x)) {
 		x->stage = WAITING;
 		x->http->o.dispatch(x->http->o.arg, x);
 	}
@@ -246,17 +468,13 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
 
 	(void)version;
 	if (x == NULL) {
-		*state = exchange_new(arg, conn, url, method);
-		return *state != NULL ? MHD_YES : MHD_NO;
+		*state = x = exchange_new(arg, conn, url, method);
+		return x != NULL ? on_head(x) : MHD_NO;
 	}
 	if (*size > 0) {
-		if (x->stage == GATHERING) {
-			buf_add(&x->body, slice_of(data, *size));
-			if (x->body.failed)
-				x->stage = TOO_LARGE;
-		}
+		struct slice piece = slice_of(data, *size);
 		*size = 0;
-		return MHD_YES;
+		return on_body(x, piece);
 	}
 	if (x->stage == READY)
 		return send_response(x);
@@ -268,19 +486,16 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
 static void on_end(
 	void *arg, struct MHD_Connection *conn, void **state, enum MHD_RequestTerminationCode how)
 {
-	struct exchange *x = *state;
-
 	(void)arg, (void)conn, (void)how;
-	if (x == NULL)
-		return;
-	if (x->response != NULL)
-		MHD_destroy_response(x->response);
-	buf_done(&x->body);
-	pthread_mutex_destroy(&x->lock);
-	free(x->kept);
-	free(x->path);
-	free(x);
+	exchange_free(*state);
 	*state = NULL;
+}
+
+/* Nothing is decoded behind our back: http_decode does it, and refuses. */
+static size_t leave_encoded(void *arg, struct MHD_Connection *conn, char *s)
+{
+	(void)arg, (void)conn;
+	return strlen(s);
 }
 
 static PRINTF(2, 0) void on_log(void *arg, const char *fmt, va_list ap)
@@ -292,20 +507,65 @@ static PRINTF(2, 0) void on_log(void *arg, const char *fmt, va_list ap)
 	log_debug("api", "http: %s", line);
 }
 
+/* ---- start and stop ---- */
+
 static enum rc listen_address(
 	const struct http_options *o, struct sockaddr_storage *out, struct err *e)
 {
 	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 				.ai_socktype = SOCK_STREAM},
 			*found;
-	char port[8];
+	size_t len = strlen(o->host);
+	char port[8], host[128];
 
 	snprintf(port, sizeof(port), "%d", o->port);
-	if (getaddrinfo(o->host, port, &hints, &found) != 0)
+	bool bracketed = len > 2 && o->host[0] == '[' && o->host[len - 1] == ']';
+	snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len),
+		o->host + (bracketed ? 1 : 0));
+	if (getaddrinfo(host, port, &hints, &found) != 0)
 		return err_set(e, RC_INVALID, "api.listen: no such address: %s", o->host);
 	memcpy(out, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
 	return RC_OK;
+}
+
+/* Every connection is a file. The library, once out of files, lowers its limit for good: it must not come to that. */
+static int connections_allowed(int wanted)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) != 0)
+		return wanted;
+	rlim_t need = (rlim_t)wanted + SPARE_FILES;
+	if (l.rlim_cur < need) {
+		l.rlim_cur = l.rlim_max < need ? l.rlim_max : need;
+		(void)setrlimit(RLIMIT_NOFILE, &l);
+		(void)getrlimit(RLIMIT_NOFILE, &l);
+	}
+	if (l.rlim_cur >= need)
+		return wanted;
+	int allowed = l.rlim_cur > 2 * SPARE_FILES ? (int)(l.rlim_cur - SPARE_FILES)
+						   : (int)(l.rlim_cur / 2);
+	log_warn("api", "api.max_connections is %d, but the limit of open files allows only %d",
+		wanted, allowed);
+	return allowed;
+}
+
+static struct MHD_Daemon *start_daemon(struct http *h, const struct sockaddr_storage *address)
+{
+	const struct http_options *o = &h->o;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+		MHD_USE_ERROR_LOG | (address->ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
+
+	return MHD_start_daemon(flags, (uint16_t)o->port, NULL, NULL, on_request, h,
+		MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR, address,
+		MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
+		leave_encoded, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_POOL_SIZE,
+		(unsigned)o->threads, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)connections_allowed(o->max_connections), MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)o->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)PER_CONNECTION_BYTES, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,
+		MHD_OPTION_END);
 }
 
 enum rc http_start(const struct http_options *o, struct http **out, struct err *e)
@@ -318,18 +578,11 @@ enum rc http_start(const struct http_options *o, struct http **out, struct err *
 	h->o = *o;
 	enum rc rc = listen_address(o, &address, e);
 	if (rc == RC_OK) {
-		unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-			MHD_USE_ERROR_LOG | (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
-		h->daemon = MHD_start_daemon(flags, (uint16_t)o->port, NULL, NULL, on_request, h,
-			MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR, &address,
-			MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_THREAD_POOL_SIZE,
-			(unsigned)o->threads, MHD_OPTION_CONNECTION_LIMIT,
-			(unsigned)o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-			(unsigned)o->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-			(size_t)PER_CONNECTION_BYTES, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-			MHD_OPTION_END);
+		errno = 0;
+		h->daemon = start_daemon(h, &address);
 		if (h->daemon == NULL)
-			rc = err_set(e, RC_FATAL, "cannot listen on %s:%d", o->host, o->port);
+			rc = err_set(e, RC_FATAL, "cannot listen on %s:%d: %s", o->host, o->port,
+				errno != 0 ? strerror(errno) : "not possible");
 	}
 	if (rc != RC_OK) {
 		free(h);
@@ -345,10 +598,22 @@ int http_port(const struct http *h)
 	return h->port;
 }
 
-void http_stop(struct http *h)
+void http_quiesce(struct http *h)
 {
 	if (h == NULL)
 		return;
+	h->quiet = true;
+	int listening = MHD_quiesce_daemon(h->daemon);
+	if (listening >= 0)
+		close(listening);
+}
+
+void http_stop(struct http *h, int wait_for_ms)
+{
+	if (h == NULL)
+		return;
+	for (int waited = 0; waited < wait_for_ms && atomic_load(&h->in_flight) > 0; waited += 5)
+		wait_ms(5, NULL);
 	MHD_stop_daemon(h->daemon);
 	free(h);
 }

@@ -8,28 +8,54 @@
 #include "api/http.h"
 
 #define API_MAX_THREADS 64
+#define API_MAX_ROUTES 64
 
 struct tokens;
+struct snapshots;
+struct answers;
 
 struct api {
 	struct api_settings s;
 	struct http *http;
 	struct mirror *mirror;
 	struct tokens *tokens;
-	/* exchanges that wait for a thread with a database connection */
+	struct snapshots *snapshots;
+	struct answers *answers;
+	struct {
+		struct metric *requests, *seconds, *lookups, *shed;
+		struct metric_cell *long_polls, *list_release, *list_entries, *list_bytes,
+			*list_age;
+	} m;
+	int64_t stale_max_s;
+	size_t queue_max;
+	/* exchanges that wait for a thread with a database connection; all under lock */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct exchange *first, **last;
-	size_t queued;
-	/* long polls that wait for a release */
-	struct exchange *waiting;
-	pthread_t threads[API_MAX_THREADS], follower;
+	size_t queued, strangers; /* strangers: of them with a token that is not known yet */
+	bool closed;              /* nobody may queue or wait any more */
+	bool drained;             /* threads end when the queue is empty */
+	struct exchange *waiting; /* long polls */
+	size_t waiting_count;
+	int64_t looked_us;             /* when we last looked who of them hung up */
+	_Atomic int64_t away_until_us; /* the database was away a moment ago */
+	pthread_t threads[API_MAX_THREADS], follower, reader;
 	int n_threads;
-	_Atomic bool stopping;
+	bool has_follower, has_reader;
+	volatile int stopping;
 };
 
+static inline bool api_stopping(const struct api *a)
+{
+	return __atomic_load_n(&a->stopping, __ATOMIC_RELAXED) != 0;
+}
+static inline int64_t api_mono(const struct api *a)
+{
+	return a->s.clk->mono_us(a->s.clk);
+}
+
 /* A route's handler. pg is NULL for routes that live from memory. Answers the exchange, or returns without answering after
- * api_wait_for_release(). */
+ * api_wait_for_release() said true. */
 typedef void route_handler(struct api *a, struct pg *pg, struct exchange *x);
 
 enum route_place { IN_MEMORY, WITH_DATABASE };
@@ -44,31 +70,51 @@ struct route {
 extern const struct route api_routes[];
 extern const size_t api_routes_count;
 
+/* The route and its decoded variable. NULL: answered with 400, 404 or 405. HEAD is GET. */
+const struct route *route_find(struct exchange *x, char variable[BOUND_PATH_PART]);
+
 /* What the dispatcher found out, kept with the exchange (x_kept). */
 struct request {
 	const struct route *route;
-	char variable[200]; /* the {…} segment */
+	char variable[BOUND_PATH_PART]; /* the {…} segment */
 	struct token_who who;
-	bool known;                 /* who is filled */
+	bool known; /* who is filled, or nobody needs to be */
+	int64_t started_us;
 	int64_t after, deadline_us; /* of a long poll */
 	bool waited;
+	char cause[256]; /* of a failure: for the log only */
 };
 static inline struct request *request_of(struct exchange *x)
 {
 	return x_kept(x);
 }
 
-/* Parks the exchange until the list is past `after` or the deadline; then its handler runs again with request.waited set. */
-void api_wait_for_release(struct api *a, struct exchange *x, int64_t after, int64_t wait_ms);
-
-/* ---- tokens.c: a short memory of tokens, so that a lookup costs no query; a revoked one lives on for at most 5 s ---- */
+/* ---- tokens.c ---- */
 struct tokens *tokens_new(void);
 void tokens_free(struct tokens *t);
-/* RC_OK: *out; RC_DENIED: known to be bad; RC_NONE: ask the database. */
-MUST_USE enum rc tokens_get(
-	struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, struct token_who *out);
-void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us,
-	const struct token_who *who, bool good);
+/* RC_OK: *out; RC_DENIED: known to be bad; RC_NONE: ask the ledger. What was read longer than old_max_us ago is not believed. */
+MUST_USE enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_us,
+	int64_t mono_us, int64_t old_max_us, struct token_who *out);
+void tokens_bad(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us);
+bool token_well_formed(struct slice token);
+/* The thread's steps: what is valid is read; what was used since the last minute is noted. */
+MUST_USE enum rc tokens_read(struct tokens *t, struct pg *pg, int64_t mono_us, struct err *e);
+MUST_USE enum rc tokens_touch(
+	struct tokens *t, struct pg *pg, int64_t now_us, int64_t mono_us, struct err *e);
+void *tokens_follow(void *api);
+
+/* ---- work.c: threads with a database connection, and long polls ---- */
+MUST_USE bool work_start(struct api *a);
+void work_stop(struct api *a); /* answers everything that waits, then ends the threads */
+/* False: answered with 503. */
+bool work_queue(struct api *a, struct exchange *x);
+/* Parks the exchange until the list is another one or past `after`, or the deadline; then its handler runs again with request.waited
+ * set. False: we are stopping, answer now. */
+bool api_wait_for_release(struct api *a, struct exchange *x, int64_t after, int64_t wait_ms);
+/* Moves the long polls that are due to the database threads: release and change of lineage, deadline, a client that hung up. */
+void work_wake(struct api *a, int64_t release, bool other_list, int64_t mono_us);
+/* Whether the token of a request that needs one holds, asked in the ledger. False: answered. */
+bool identify(struct api *a, struct pg *pg, struct exchange *x);
 
 /* ---- handlers ---- */
 void handle_lookup(struct api *a, struct pg *pg, struct exchange *x);
@@ -82,16 +128,34 @@ void handle_report(struct api *a, struct pg *pg, struct exchange *x);
 void handle_stats(struct api *a, struct pg *pg, struct exchange *x);
 void handle_me(struct api *a, struct pg *pg, struct exchange *x);
 void handle_page(struct api *a, struct pg *pg, struct exchange *x);
+void handle_style(struct api *a, struct pg *pg, struct exchange *x);
 void handle_health(struct api *a, struct pg *pg, struct exchange *x);
 void handle_ready(struct api *a, struct pg *pg, struct exchange *x);
 void handle_metrics(struct api *a, struct pg *pg, struct exchange *x);
 
+/* The last snapshot of each kind, as files that several answers send. */
+struct snapshots *snapshots_new(void);
+void snapshots_free(struct snapshots *s);
+/* The last answers that many exchanges ask for at once: changes since a release, the status page. */
+struct answers *answers_new(void);
+void answers_free(struct answers *s);
+struct shared *answers_get(
+	struct answers *s, const char *key, int64_t state); /* NULL: none; else the caller's */
+void answers_put(struct answers *s, const char *key, int64_t state, struct shared *text);
+
 /* ---- helpers of handlers ---- */
+/* A parameter that may be given once: false and answered with 400 when it was repeated. out->ptr NULL: absent. */
+bool arg_text(struct exchange *x, const char *name, struct slice *out);
 /* The service parameter: false and answered with 400 when it is wrong. *service -1: not given. */
 bool arg_service(struct exchange *x, int *service);
-/* Any written form, and the bare digits of a stored foreign number. */
-enum sender_found parse_sender(const struct api *a, struct slice raw, struct sender *out);
 bool arg_int(
 	struct exchange *x, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out);
-/* The failure of a read as an HTTP answer: 404, 410, 503 … */
+/* Any written form, and the bare digits of a stored foreign number. */
+enum sender_found parse_sender(const struct api *a, struct slice raw, struct sender *out,
+	const char **why); /* a static text when it is not SENDER_OK */
+/* What /readyz answers; without causes only the names of what is not ready. */
+bool api_ready(const struct api *a, bool with_causes, struct buf *out);
+/* Whether the list in memory is known to be current; *mark is filled when there is one. */
+bool mirror_fresh(const struct api *a, struct list_mark *mark);
+/* The failure of a read as an HTTP answer: 404, 503 … The cause goes to the log. */
 void answer_failure(struct exchange *x, enum rc rc, const struct err *e);

@@ -1,51 +1,83 @@
-/* Reading for people: a sender, why it is blocked, one report, the counts of the day, and who is asking. */
+/* Reading for people: a sender, why it is blocked, one report, the counts of the day, and who is asking. What was read about whom goes to
+ * the audit log before it is shown. */
+#include <stdio.h>
+
 #include "api/private.h"
 
 typedef enum rc sender_reader(
 	struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
 
-static void read_sender(struct api *a, struct pg *pg, struct exchange *x, sender_reader *read)
+/* Fails closed: what cannot be noted is not shown. */
+static enum rc note_reading(struct api *a, struct pg *pg, struct exchange *x, const char *what,
+	const char *whom, struct err *e)
 {
-	const char *variable = request_of(x)->variable;
+	char actor[80], line[256];
+
+	snprintf(actor, sizeof(actor), "token:%s", request_of(x)->who.name);
+	snprintf(line, sizeof(line), "%s %s request=%s", what, whom, x_request_id(x));
+	enum rc rc = pg_script(pg, "BEGIN", e);
+	if (rc == RC_OK)
+		rc = audit_append(pg, a->s.clk->now_us(a->s.clk), actor, what, slice_str(line), e);
+	if (rc == RC_OK)
+		rc = pg_commit(pg, e);
+	if (rc != RC_OK)
+		pg_rollback(pg);
+	return rc;
+}
+
+static void answer_json(struct exchange *x, enum rc rc, struct buf *b, const struct err *e)
+{
+	buf_byte(b, '\n');
+	if (rc != RC_OK)
+		answer_failure(x, rc, e);
+	else
+		http_answer(x, 200, "application/json", buf_slice(b));
+}
+
+static void read_sender(
+	struct api *a, struct pg *pg, struct exchange *x, const char *what, sender_reader *read)
+{
 	int64_t now_us = a->s.clk->now_us(a->s.clk);
+	char masked[MASKED_TEXT], whom[MASKED_TEXT + 16];
 	BUF_OWN struct buf b;
 	struct err e = {0};
 	struct sender s;
+	const char *why;
 
 	buf_init(&b, 16u << 20);
-	if (parse_sender(a, slice_str(variable), &s) != SENDER_OK) {
-		http_problem(
-			x, 400, "Bad Request", "'%.60s' is no sender of the number plan", variable);
+	if (parse_sender(a, slice_str(request_of(x)->variable), &s, &why) != SENDER_OK) {
+		http_problem(x, 400, "Bad Request", "this is no sender: %s", why);
 		return;
 	}
 	enum rc rc = read(pg, &s, now_us, &b, &e);
-	if (rc != RC_OK)
-		answer_failure(x, rc, &e);
-	else
-		http_answer(x, 200, "application/json", buf_slice(&b));
+	snprintf(whom, sizeof(whom), "%s/%s", scope_name(s.scope),
+		s.scope == SCOPE_NUMBER ? log_mask(slice_str(s.value), masked) : s.value);
+	if (rc == RC_OK)
+		rc = note_reading(a, pg, x, what, whom, &e);
+	answer_json(x, rc, &b, &e);
 }
 
 void handle_sender(struct api *a, struct pg *pg, struct exchange *x)
 {
-	read_sender(a, pg, x, sender_json);
+	read_sender(a, pg, x, "read.sender", sender_json);
 }
 
 void handle_why(struct api *a, struct pg *pg, struct exchange *x)
 {
-	read_sender(a, pg, x, why_json);
+	read_sender(a, pg, x, "read.why", why_json);
 }
 
 void handle_report(struct api *a, struct pg *pg, struct exchange *x)
 {
+	const char *id = request_of(x)->variable;
 	BUF_OWN struct buf b;
 	struct err e = {0};
 
 	buf_init(&b, 1u << 20);
-	enum rc rc = report_json(pg, a->s.keys, slice_str(request_of(x)->variable), &b, &e);
-	if (rc != RC_OK)
-		answer_failure(x, rc, &e);
-	else
-		http_answer(x, 200, "application/json", buf_slice(&b));
+	enum rc rc = report_json(pg, a->s.keys, slice_str(id), &b, &e);
+	if (rc == RC_OK)
+		rc = note_reading(a, pg, x, "read.report", id, &e);
+	answer_json(x, rc, &b, &e);
 }
 
 void handle_stats(struct api *a, struct pg *pg, struct exchange *x)
@@ -55,10 +87,7 @@ void handle_stats(struct api *a, struct pg *pg, struct exchange *x)
 
 	buf_init(&b, 4u << 20);
 	enum rc rc = stats_json(pg, a->s.clk->now_us(a->s.clk), &b, &e);
-	if (rc != RC_OK)
-		answer_failure(x, rc, &e);
-	else
-		http_answer(x, 200, "application/json", buf_slice(&b));
+	answer_json(x, rc, &b, &e);
 }
 
 void handle_me(struct api *a, struct pg *pg, struct exchange *x)
@@ -70,6 +99,7 @@ void handle_me(struct api *a, struct pg *pg, struct exchange *x)
 	buf_init(&b, 1024);
 	buf_add(&b, SLICE("{\"name\":"));
 	buf_json(&b, slice_str(who->name));
-	buf_fmt(&b, ",\"role\":\"%s\"}\n", who->role);
+	buf_fmt(&b, ",\"role\":\"%s\",\"loopback\":%s}\n", who->role,
+		who->loopback ? "true" : "false");
 	http_answer(x, 200, "application/json", buf_slice(&b));
 }

@@ -9,6 +9,7 @@ const struct route api_routes[] = {
 	{"GET", "/readyz", "", IN_MEMORY, handle_ready},
 	{"GET", "/metrics", "", IN_MEMORY, handle_metrics},
 	{"GET", "/", "", WITH_DATABASE, handle_page},
+	{"GET", "/status.css", "", IN_MEMORY, handle_style},
 	{"GET", "/v1/lookup/{sender}", FEEDS, IN_MEMORY, handle_lookup},
 	{"POST", "/v1/lookup", FEEDS, IN_MEMORY, handle_lookup_many},
 	{"GET", "/v1/feed/snapshot", FEEDS, WITH_DATABASE, handle_snapshot},
@@ -16,8 +17,9 @@ const struct route api_routes[] = {
 	{"GET", "/v1/feed/exempt", FEEDS, WITH_DATABASE, handle_exempt},
 	{"GET", "/v1/senders/{sender}", STAFF, WITH_DATABASE, handle_sender},
 	{"GET", "/v1/senders/{sender}/why", STAFF, WITH_DATABASE, handle_why},
-	{"GET", "/v1/reports/{report_id}", STAFF, WITH_DATABASE, handle_report},
+	{"GET", "/v1/reports/{report_id...}", STAFF, WITH_DATABASE, handle_report},
 	{"GET", "/v1/stats", STAFF, WITH_DATABASE, handle_stats},
 	{"GET", "/v1/me", "*", IN_MEMORY, handle_me},
 };
 const size_t api_routes_count = ARRAY_LEN(api_routes);
+_Static_assert(ARRAY_LEN(api_routes) <= API_MAX_ROUTES, "one flag for each in route.c");

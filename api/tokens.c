@@ -1,66 +1,226 @@
-/* A fixed table of recently checked tokens, by MAC; old entries are overwritten. Holds no token, only its MAC. */
+/* The tokens that are valid, in memory: a thread with a connection of its own reads them every second, so that a request costs no query, a
+ * stranger's guesses reach the database only in a trickle, and lookups go on while it is away. A token that was made a moment ago and is not
+ * here yet is asked for in the ledger (identify). Holds no token, only its MAC. */
 #include <stdlib.h>
 
 #include "api/private.h"
 
-#define SLOTS 4096
-#define GOOD_FOR_US (5 * US_PER_S)
+#define READ_EVERY_MS 1000
+#define TOUCH_EVERY_US (60 * US_PER_S)
+#define BAD_SLOTS 1024
+#define BAD_FOR_US (60 * US_PER_S)
 
-struct slot {
+struct known {
+	uint8_t mac[SHA256_LEN];
+	int64_t id, expires_us; /* TIME_NONE: never */
+	struct token_who who;
+	bool used;
+};
+
+struct bad {
 	uint8_t mac[SHA256_LEN];
 	int64_t at_us; /* 0: empty */
-	bool good;
-	struct token_who who;
 };
 
 struct tokens {
 	pthread_mutex_t lock;
-	struct slot slots[SLOTS];
+	struct known *known; /* sorted by mac */
+	size_t n;
+	int64_t read_us;           /* monotonic; TIME_NONE: never */
+	struct bad bad[BAD_SLOTS]; /* apart from the good ones, so that guesses push nothing out */
+	int64_t touched_us;
 };
 
 struct tokens *tokens_new(void)
 {
 	struct tokens *t = calloc(1, sizeof(*t));
 
-	if (t != NULL)
-		pthread_mutex_init(&t->lock, NULL);
+	if (t == NULL)
+		return NULL;
+	pthread_mutex_init(&t->lock, NULL);
+	t->read_us = TIME_NONE;
 	return t;
 }
 
 void tokens_free(struct tokens *t)
 {
+	if (t == NULL)
+		return;
+	pthread_mutex_destroy(&t->lock);
+	free(t->known);
 	free(t);
 }
 
-static struct slot *slot_of(struct tokens *t, const uint8_t mac[SHA256_LEN])
+static int by_mac(const void *a, const void *b)
 {
-	return &t->slots[((size_t)mac[0] << 8 | mac[1]) % SLOTS];
+	return memcmp(((const struct known *)a)->mac, ((const struct known *)b)->mac, SHA256_LEN);
 }
 
-enum rc tokens_get(
-	struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, struct token_who *out)
+static struct bad *bad_slot(struct tokens *t, const uint8_t mac[SHA256_LEN])
 {
+	return &t->bad[((size_t)mac[0] << 8 | mac[1]) % BAD_SLOTS];
+}
+
+/* What is compared is a keyed hash that nobody outside can steer: its search need not take constant time. */
+enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_us, int64_t mono_us,
+	int64_t old_max_us, struct token_who *out)
+{
+	struct known key;
 	enum rc rc = RC_NONE;
 
+	memcpy(key.mac, mac, SHA256_LEN);
 	pthread_mutex_lock(&t->lock);
-	const struct slot *s = slot_of(t, mac);
-	if (s->at_us != 0 && mono_us - s->at_us < GOOD_FOR_US &&
-		const_time_eq(s->mac, mac, SHA256_LEN)) {
-		*out = s->who;
-		rc = s->good ? RC_OK : RC_DENIED;
+	struct known *k = t->n > 0 ? bsearch(&key, t->known, t->n, sizeof(key), by_mac) : NULL;
+	const struct bad *b = bad_slot(t, mac);
+	if (k != NULL && mono_us - t->read_us <= old_max_us) {
+		k->used = true;
+		*out = k->who;
+		rc = k->expires_us == TIME_NONE || k->expires_us > now_us ? RC_OK : RC_DENIED;
+	} else if (k == NULL && b->at_us != 0 && mono_us - b->at_us < BAD_FOR_US &&
+		memcmp(b->mac, mac, SHA256_LEN) == 0) {
+		rc = RC_DENIED;
 	}
 	pthread_mutex_unlock(&t->lock);
 	return rc;
 }
 
-void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us,
-	const struct token_who *who, bool good)
+void tokens_bad(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us)
 {
 	pthread_mutex_lock(&t->lock);
-	struct slot *s = slot_of(t, mac);
-	memcpy(s->mac, mac, SHA256_LEN);
-	s->at_us = mono_us;
-	s->good = good;
-	s->who = *who;
+	struct bad *b = bad_slot(t, mac);
+	memcpy(b->mac, mac, SHA256_LEN);
+	b->at_us = mono_us;
 	pthread_mutex_unlock(&t->lock);
+}
+
+bool token_well_formed(struct slice token)
+{
+	bool fine = token.len >= 32 && token.len < 64 && slice_starts(token, SLICE("khn_"));
+
+	for (size_t i = 4; fine && i < token.len; i++) {
+		char c = token.ptr[i];
+		fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			c == '-' || c == '_';
+	}
+	return fine;
+}
+
+/* ---- the thread's side ---- */
+
+static void copy_text(char *out, size_t room, struct slice s)
+{
+	size_t n = s.len < room ? s.len : room - 1;
+
+	memcpy(out, s.ptr, n);
+	out[n] = '\0';
+}
+
+static void take_row(struct pg_result *r, int row, struct known *k)
+{
+	struct slice mac = pg_bytes(r, row, 1);
+
+	k->id = pg_int(r, row, 0);
+	if (mac.len == SHA256_LEN)
+		memcpy(k->mac, mac.ptr, SHA256_LEN);
+	copy_text(k->who.name, sizeof(k->who.name), pg_text(r, row, 2));
+	copy_text(k->who.role, sizeof(k->who.role), pg_text(r, row, 3));
+	k->who.loopback = pg_bool(r, row, 4);
+	k->expires_us = pg_time_us(r, row, 5);
+}
+
+enum rc tokens_read(struct tokens *t, struct pg *pg, int64_t mono_us, struct err *e)
+{
+	static const char sql[] = "SELECT id, mac, name, role, loopback, expires_at FROM token"
+				  " WHERE revoked_at IS NULL ORDER BY last_used_at DESC NULLS LAST "
+				  "LIMIT 10000";
+	_Static_assert(BOUND_TOKENS == 10000, "the limit in sql");
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_run(pg, sql, NULL, 0, &r, e);
+
+	if (rc != RC_OK)
+		return rc;
+	size_t n = (size_t)pg_rows(r);
+	struct known *fresh = calloc(n + 1, sizeof(*fresh)), *old;
+	if (fresh == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		take_row(r, (int)i, &fresh[i]);
+	qsort(fresh, n, sizeof(*fresh), by_mac);
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0, j = 0; i < t->n && j < n;) { /* both are sorted */
+		int order = by_mac(&t->known[i], &fresh[j]);
+		if (order == 0)
+			fresh[j].used = t->known[i].used;
+		i += order <= 0 ? 1 : 0;
+		j += order >= 0 ? 1 : 0;
+	}
+	old = t->known;
+	t->known = fresh;
+	t->n = n;
+	t->read_us = mono_us;
+	pthread_mutex_unlock(&t->lock);
+	free(old);
+	return RC_OK;
+}
+
+/* Once a minute is enough to know that a token is in use. */
+enum rc tokens_touch(
+	struct tokens *t, struct pg *pg, int64_t now_us, int64_t mono_us, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE token SET last_used_at = $2::timestamptz WHERE id = ANY($1)";
+	struct pg_array ids;
+
+	if (t->touched_us != 0 && mono_us - t->touched_us < TOUCH_EVERY_US)
+		return RC_OK;
+	OWN(arena_free) struct arena *a = arena_new(4096);
+	if (a == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	pg_array_init(&ids, PG_INT8);
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->known[i].used)
+			pg_array_int(&ids, t->known[i].id);
+		t->known[i].used = false;
+	}
+	pthread_mutex_unlock(&t->lock);
+	enum rc rc = RC_OK;
+	if (ids.count > 0) {
+		struct pg_param p[] = {pg_p_array(&ids), pg_p_time(now_us, a)};
+		rc = pg_run(pg, sql, p, ARRAY_LEN(p), NULL, e);
+	}
+	pg_array_done(&ids);
+	t->touched_us = mono_us;
+	return rc;
+}
+
+void *tokens_follow(void *arg)
+{
+	struct api *a = arg;
+	struct pg_options o = {.dsn = conf_text(a->s.conf, "database.dsn"),
+		.name = "khien-tokens",
+		.statement_timeout_ms = 5000};
+	struct pg *pg = NULL;
+	unsigned failures = 0;
+
+	while (!api_stopping(a)) {
+		struct err e = {0};
+		enum rc rc = RC_OK;
+		if (pg != NULL && pg_broken(pg))
+			pg_close(TAKE(pg));
+		if (pg == NULL)
+			rc = pg_open(&o, &pg, &e);
+		int64_t mono_us = api_mono(a); /* of before the question: later it is older */
+		if (rc == RC_OK)
+			rc = tokens_read(a->tokens, pg, mono_us, &e);
+		if (rc == RC_OK)
+			rc = tokens_touch(a->tokens, pg, a->s.clk->now_us(a->s.clk), mono_us, &e);
+		if (rc != RC_OK && failures == 0)
+			log_warn("api", "the tokens cannot be read: %s", e.text);
+		failures = rc == RC_OK ? 0 : failures + 1;
+		wait_ms(rc == RC_OK ? READ_EVERY_MS : backoff_ms(failures, 50, READ_EVERY_MS),
+			&a->stopping);
+	}
+	pg_close(pg);
+	return NULL;
 }
