@@ -72,8 +72,12 @@ port_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # ours PID: that process lives and is one that a run in this folder started.
 ours() { [ -n "$1" ] && tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF -- "$DIR/"; }
-# alive PID: has not ended; a process that was not waited for yet has no command line.
-alive() { [ -n "$(tr -d '\0' 2>/dev/null <"/proc/$1/cmdline")" ]; }
+alive() { # PID: has not ended; one that was not waited for yet is a zombie
+	local stat
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+	stat=${stat##*) }
+	[ "${stat%% *}" != Z ]
+}
 end() { # PID SECONDS: asks it to end, waits, insists
 	local pid=$1 until=$((SECONDS + $2))
 	[ -n "$pid" ] && ours "$pid" || return 0
