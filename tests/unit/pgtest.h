@@ -30,6 +30,8 @@ static inline struct pg *pgtest_open(void)
 	if (o.dsn == NULL || o.dsn[0] == '\0')
 		return NULL;
 	pgtest_need(pg_open(&o, &c, &e), &e, "KHIEN_TEST_PG");
+	pgtest_need(pg_script(c, "SET synchronous_commit = off", &e), &e,
+		"set"); /* nothing here crashes */
 	if (pgtest_schema[0] == '\0')
 		return c;
 	(void)snprintf(sql, sizeof(sql), "SET search_path = %s", pgtest_schema);

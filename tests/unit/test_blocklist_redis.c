@@ -356,7 +356,8 @@ static void test_a_lost_connection(void)
 
 static void test_many(void)
 {
-	enum { N = 100000 };
+	const char *size = getenv("KHIEN_SIZE");
+	const int N = size != NULL && strcmp(size, "full") == 0 ? 100000 : 20000;
 	struct err e = {0};
 	int64_t at;
 
@@ -380,7 +381,7 @@ static void test_many(void)
 	CHECK_RC(ops->rebuild(copy, pg, &e), RC_OK, &e);
 	at = clk_system.mono_us(&clk_system) - at;
 	printf("rebuild of %d entries: %" PRId64 " ms\n", N, at / 1000);
-	CHECK(at < 20 * US_PER_S);
+	CHECK(at < 20 * US_PER_S); /* about a second on an idle machine, for 100,000 */
 	at = clk_system.mono_us(&clk_system);
 	CHECK_RC(ops->sweep(copy, pg, &e), RC_OK, &e);
 	printf("sweep: %" PRId64 " ms\n", (clk_system.mono_us(&clk_system) - at) / 1000);

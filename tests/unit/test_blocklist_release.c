@@ -280,7 +280,7 @@ static void test_random_course(void)
 	unsigned seed = 7;
 
 	fresh();
-	for (int i = 0; i < 150; i++) {
+	for (int i = 0; i < 80; i++) {
 		for (int j = 0; j < 4; j++) {
 			char value[16];
 			unsigned pick = (seed = seed * 1664525u + 1013904223u) >> 8;
