@@ -100,6 +100,12 @@ static void test_wanted(void)
 	CHECK_GET(wish_sql, "auto:scam admitted bar_in 86400");
 	CHECK_GET(action_sql, "1 3 bar_in admitted");
 	CHECK_GET("SELECT count(*) FROM dirty", "0");
+	/* one more of the five turns out to be matched: known of the decision, but no other decision */
+	accuse(SCAMMER, 3, 1, 1, 3);
+	CHECK_GET(action_sql, "1 3 bar_in admitted");
+	CHECK_GET("SELECT matched FROM action", "3");
+	CHECK_GET(wish_sql, "auto:scam admitted bar_in 86400");
+	CHECK_GET("SELECT count(*) FROM dirty", "0");
 }
 
 static void test_over(void)
