@@ -7,7 +7,7 @@ SUITES_PASSED=0 SUITES_FAILED=0 SUITES_NOTES=()
 
 # suites_attr FILE NAME: sums an attribute of the testsuite elements of a JUnit file.
 suites_attr() {
-	{ tr '\n' ' ' <"$1" | grep -o '<testsuite [^>]*>' | grep -o " $2=\"[0-9]*\"" | grep -o '[0-9]*'; } 2>/dev/null |
+	{ tr '\n\t' '  ' <"$1" | grep -o '<testsuite [^>]*>' | grep -o " $2=\"[0-9]*\"" | grep -o '[0-9]*' || true; } 2>/dev/null |
 		awk '{ sum += $1 } END { print sum + 0 }'
 }
 
