@@ -32,7 +32,8 @@ def test_corpus(site, pack):
     for n, text in enumerate(messages()):
         at, sender = crowd.time(crowd.received()), crowd.senders[n % 40][0]
         reporter = crowd.reporters[n % len(crowd.reporters)]
-        if n % 3 == 0:
+        # Brackets inside what was pasted are a matter of the sample reports; here they stay out of citizens' texts.
+        if n % 3 == 0 and not set("()[]（）［］") & set(text):
             it = {"schema": "report-sms/1", "report_id": f"v{n}", "from": reporter, "to": "5656", "received_at": at}
             it["text"] = (f"S ({sender}) ({text})", f"S {text}", f"LD ({text}) ({sender})")[n // 3 % 3]
         else:

@@ -102,7 +102,8 @@ def groups_of(text, r):
             break
         if rest[0] in OPEN:
             end, after = close_of(rest)
-            groups.append(Group(strip(rest[1:end]), True))
+            if strip(rest[1:end]):
+                groups.append(Group(strip(rest[1:end]), True))
             rest = rest[after:]
         else:
             groups.append(Group(strip(rest), False))
@@ -145,13 +146,24 @@ class Reader:
         return it if text and (it.scope == "name" or it.found == "withheld") else None
 
     def among_words(self, text):
-        """The different numbers written among words, with where they stand."""
-        found = []
-        for m in NUMBER_IN_WORDS.finditer(text):
-            it = self.plan.number(m.group(), self.occurred)
-            many = sum(c.isdigit() for c in m.group()) >= 9 or it.value[:4] in ("1800", "1900")
-            if it.found != "invalid" and many:
-                found.append((it, m.span()))
+        """The different numbers written among words, with where they stand: at each first digit the longest spelling that is one."""
+        found, at = [], 0
+        while m := NUMBER_IN_WORDS.search(text, at):
+            at = m.start() + 1
+            while at < len(text) and text[at].isdigit():
+                at += 1
+            if m.start() > 0 and text[m.start() - 1].isalnum():
+                continue
+            for end in range(m.end(), m.start(), -1):
+                if end < len(text) and text[end].isalnum():
+                    continue
+                word = text[m.start() : end]
+                it = self.plan.number(word, self.occurred)
+                many = sum(c.isdigit() for c in word) >= 9 or it.value[:4] in ("1800", "1900")
+                if it.found != "invalid" and many and word.count("(") == word.count(")"):
+                    found.append((it, (m.start(), end)))
+                    at = end
+                    break
         return found
 
     def leading(self, group):
@@ -181,7 +193,7 @@ def has_capital(text):
 
 
 def in_capitals(text):
-    return has_capital(text) and text == text.upper()
+    return sum("A" <= c <= "Z" for c in text) >= 2 and text == text.upper()
 
 
 def find_sender(r, groups):
@@ -241,7 +253,7 @@ def name_first(r, groups):
                 return it, text[len(word) :]
         return None
     words = text.split()
-    if in_capitals(words[0]) and (len(words) == 1 or not in_capitals(words[1])):
+    if in_capitals(words[0]) and (len(words) == 1 or words[1] != words[1].upper() or not has_capital(words[1])):
         it = r.name(words[0])
         if it is not None:
             return it, text[len(words[0]) :]
