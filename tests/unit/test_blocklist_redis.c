@@ -354,6 +354,47 @@ static void test_a_lost_connection(void)
 	CHECK_RC(ops->at(copy, &has, &e), RC_OK, &e);
 }
 
+/* The rights that docs/blocklist.md tells to give are enough. */
+static void test_least_rights(void)
+{
+	static const char rights[] = "on >secret resetkeys ~blk:* -@all +ping +select +info +get "
+				     "+mget +set +del +unlink +scan"
+				     " +sadd +xadd +watch +multi +exec";
+	BUF_OWN struct buf page;
+	struct slice argv[32] = {SLICE("ACL"), SLICE("SETUSER"), SLICE("khien-test")},
+		     rest = slice_str(rights);
+	struct projection *was = copy;
+	struct err e = {0};
+	char as[300];
+	size_t n = 3;
+
+	buf_init(&page, 1 << 20);
+	pgtest_need(file_read(SOURCE_DIR "/docs/blocklist.md", false, &page, &e), &e, "docs");
+	CHECK_HAS(page.ptr, strstr(rights, "resetkeys"));
+	begin();
+	while (slice_cut(&rest, ' ', &argv[n]))
+		n++;
+	(void)say(argv, n);
+	(void)snprintf(as, sizeof(as), "redis://khien-test:secret@%s", strstr(url, "://") + 3);
+	copy = NULL;
+	pgtest_need(ops->open(as, 5000, &copy, &e), &e, "open");
+	CHECK_STR(follow(), "rebuild");
+	wish(A, 0, "order:1", "bar", 0, 0);
+	(void)make(&wide, false);
+	CHECK_STR(follow(), "apply");
+	drop(A, 0, "order:1");
+	(void)make(&wide, false);
+	CHECK_STR(follow(), "apply");
+	(void)say(ARGV(SLICE("SET"), SLICE("blk:sms:number:84900000000"),
+		SLICE("bar|c-7k3q9w2m4x5zt|0|1")));
+	CHECK_RC(ops->sweep(copy, pg, &e), RC_CONFLICT, &e);
+	CHECK_RC(ops->rebuild(copy, pg, &e), RC_OK, &e);
+	check_copy();
+	ops->close(copy);
+	copy = was;
+	(void)say(ARGV(SLICE("ACL"), SLICE("DELUSER"), SLICE("khien-test")));
+}
+
 static void test_many(void)
 {
 	const char *size = getenv("KHIEN_SIZE");
@@ -423,6 +464,7 @@ int main(void)
 	RUN(test_the_last_one_who_rebuilds_wins);
 	RUN(test_a_server_that_evicts_is_refused);
 	RUN(test_a_lost_connection);
+	RUN(test_least_rights);
 	RUN(test_many);
 	(void)say(ARGV(SLICE("FLUSHDB")));
 	ops->close(copy);
