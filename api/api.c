@@ -86,17 +86,17 @@ bool identify(struct api *a, struct pg *pg, struct exchange *x)
 
 	if (r->known)
 		return true;
+	int64_t asked_us = api_mono(a);
 	enum rc rc =
 		token_check(pg, a->s.keys, token_of(x), a->s.clk->now_us(a->s.clk), &r->who, &e);
-	if (rc == RC_DENIED || rc == RC_NONE) {
-		keys_token_mac(a->s.keys, token_of(x), mac);
-		tokens_bad(a->tokens, mac, api_mono(a));
-		return unauthorized(x);
-	}
-	if (rc != RC_OK) {
+	if (rc != RC_OK && rc != RC_DENIED && rc != RC_NONE) {
 		answer_failure(x, rc, &e);
 		return false;
 	}
+	keys_token_mac(a->s.keys, token_of(x), mac);
+	tokens_put(a->tokens, mac, asked_us, rc == RC_OK, &r->who);
+	if (rc != RC_OK)
+		return unauthorized(x);
 	r->known = true;
 	return permitted(x, r);
 }

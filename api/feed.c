@@ -65,6 +65,7 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 	struct changes c;
 	char key[96];
 
+	buf_init(&b, 64u << 20);
 	if (!changes_args(x, &c))
 		return;
 	snprintf(key, sizeof(key), "%s/%lld/%d", c.list, (long long)c.after, c.service);
@@ -77,7 +78,6 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 			return;
 		}
 	}
-	buf_init(&b, 64u << 20);
 	enum rc rc = feed_changes(pg, c.list, c.after, c.service, &b, &mark, &e);
 	if (rc == RC_CONFLICT && e.state[0] == '\0') {
 		answer_gone(x, &c, &mark);

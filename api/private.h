@@ -95,7 +95,9 @@ void tokens_free(struct tokens *t);
 /* RC_OK: *out; RC_DENIED: known to be bad; RC_NONE: ask the ledger. What was read longer than old_max_us ago is not believed. */
 MUST_USE enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_us,
 	int64_t mono_us, int64_t old_max_us, struct token_who *out);
-void tokens_bad(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us);
+/* What the ledger said of one. */
+void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, bool good,
+	const struct token_who *who);
 bool token_well_formed(struct slice token);
 /* The thread's steps: what is valid is read; what was used since the last minute is noted. */
 MUST_USE enum rc tokens_read(struct tokens *t, struct pg *pg, int64_t mono_us, struct err *e);

@@ -7,8 +7,9 @@
 
 #define READ_EVERY_MS 1000
 #define TOUCH_EVERY_US (60 * US_PER_S)
-#define BAD_SLOTS 1024
+#define ASKED_SLOTS 1024
 #define BAD_FOR_US (60 * US_PER_S)
+#define GOOD_FOR_US US_PER_S /* then it was read by the thread, or revoked */
 
 struct known {
 	uint8_t mac[SHA256_LEN];
@@ -17,17 +18,21 @@ struct known {
 	bool used;
 };
 
-struct bad {
+/* What the ledger said when it was asked for one. */
+struct asked {
 	uint8_t mac[SHA256_LEN];
 	int64_t at_us; /* 0: empty */
+	bool good;
+	struct token_who who;
 };
 
 struct tokens {
 	pthread_mutex_t lock;
 	struct known *known; /* sorted by mac */
 	size_t n;
-	int64_t read_us;           /* monotonic; TIME_NONE: never */
-	struct bad bad[BAD_SLOTS]; /* apart from the good ones, so that guesses push nothing out */
+	int64_t read_us; /* monotonic; TIME_NONE: never */
+	struct asked
+		asked[ASKED_SLOTS]; /* apart from the good ones, so that guesses push nothing out */
 	int64_t touched_us;
 };
 
@@ -56,9 +61,21 @@ static int by_mac(const void *a, const void *b)
 	return memcmp(((const struct known *)a)->mac, ((const struct known *)b)->mac, SHA256_LEN);
 }
 
-static struct bad *bad_slot(struct tokens *t, const uint8_t mac[SHA256_LEN])
+static struct asked *slot_of(struct tokens *t, const uint8_t mac[SHA256_LEN])
 {
-	return &t->bad[((size_t)mac[0] << 8 | mac[1]) % BAD_SLOTS];
+	return &t->asked[((size_t)mac[0] << 8 | mac[1]) % ASKED_SLOTS];
+}
+
+static enum rc was_asked(
+	struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, struct token_who *out)
+{
+	const struct asked *s = slot_of(t, mac);
+
+	if (s->at_us == 0 || memcmp(s->mac, mac, SHA256_LEN) != 0 ||
+		mono_us - s->at_us >= (s->good ? GOOD_FOR_US : BAD_FOR_US))
+		return RC_NONE;
+	*out = s->who;
+	return s->good ? RC_OK : RC_DENIED;
 }
 
 /* What is compared is a keyed hash that nobody outside can steer: its search need not take constant time. */
@@ -71,25 +88,26 @@ enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_
 	memcpy(key.mac, mac, SHA256_LEN);
 	pthread_mutex_lock(&t->lock);
 	struct known *k = t->n > 0 ? bsearch(&key, t->known, t->n, sizeof(key), by_mac) : NULL;
-	const struct bad *b = bad_slot(t, mac);
-	if (k != NULL && mono_us - t->read_us <= old_max_us) {
+	if (k == NULL) {
+		rc = was_asked(t, mac, mono_us, out);
+	} else if (mono_us - t->read_us <= old_max_us) {
 		k->used = true;
 		*out = k->who;
 		rc = k->expires_us == TIME_NONE || k->expires_us > now_us ? RC_OK : RC_DENIED;
-	} else if (k == NULL && b->at_us != 0 && mono_us - b->at_us < BAD_FOR_US &&
-		memcmp(b->mac, mac, SHA256_LEN) == 0) {
-		rc = RC_DENIED;
 	}
 	pthread_mutex_unlock(&t->lock);
 	return rc;
 }
 
-void tokens_bad(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us)
+void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, bool good,
+	const struct token_who *who)
 {
 	pthread_mutex_lock(&t->lock);
-	struct bad *b = bad_slot(t, mac);
-	memcpy(b->mac, mac, SHA256_LEN);
-	b->at_us = mono_us;
+	struct asked *s = slot_of(t, mac);
+	memcpy(s->mac, mac, SHA256_LEN);
+	s->at_us = mono_us;
+	s->good = good;
+	s->who = *who;
 	pthread_mutex_unlock(&t->lock);
 }
 

@@ -2,7 +2,8 @@
  * that wait for a release. An exchange is in one of them or with one thread, never in two. */
 #include "api/private.h"
 
-#define STRANGERS_MAX 32 /* guesses at tokens that may wait for the database at once */
+#define STRANGERS_SHARE \
+	4 /* of the queue is the most for tokens that are not known yet: guesses, perhaps */
 #define AWAY_FOR_US (500 * 1000)
 #define LOOK_EVERY_US US_PER_S
 
@@ -26,7 +27,7 @@ bool work_queue(struct api *a, struct exchange *x)
 
 	pthread_mutex_lock(&a->lock);
 	bool room = !a->closed && a->queued < a->queue_max &&
-		(!stranger || a->strangers < STRANGERS_MAX);
+		(!stranger || a->strangers < 1 + a->queue_max / STRANGERS_SHARE);
 	if (room)
 		push(a, x);
 	pthread_mutex_unlock(&a->lock);

@@ -40,7 +40,7 @@ def digest(lines):
 def snapshot(world, query="", **more):
     got = world.get("/v1/feed/snapshot" + query, **more)
     assert got.status_code == 200, got.text
-    objects = [json.loads(s) for s in got.text.splitlines()]
+    objects = [json.loads(s) for s in got.content.splitlines()]
     return got, objects[0], objects[1:-1], objects[-1]
 
 
@@ -88,8 +88,6 @@ def test_gzip(world):
 
 
 def test_many_snapshots_at_once_are_made_once(world):
-    before = world.site.one("SELECT sum(calls) AS n FROM (SELECT 0 AS calls) x")["n"]
-    assert before == 0
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         got = list(pool.map(lambda n: world.raw(world.head("/v1/feed/snapshot?service=" + ("sms", "voice")[n % 2])), range(200)))
     assert {it.status for it in got} == {200}
