@@ -196,10 +196,10 @@ class Site:
                     c.execute(query, parameters or None)
                     names = [d.name for d in c.description] if c.description else []
                     return [dict(zip(names, row)) for row in c.fetchall()] if names else []
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                self._db = None
-                if last:
+            except psycopg2.Error as e:
+                if last or e.pgcode is not None and not e.pgcode.startswith("57"):
                     raise
+                self._db = None  # the server went away
         return None
 
     def one(self, query, *parameters):
