@@ -181,19 +181,29 @@ CREATE TABLE report (
 CREATE INDEX report_id_hash ON report (id_hash);
 CREATE INDEX report_sender ON report (sender, received_at);
 
--- Makes the monthly partitions from the month of `at` for `months` months; repeatable.
+-- Makes the monthly partitions from the month of `at` for `months` months; repeatable. What a month's reports left in report_other,
+-- because nobody made its partition in time, moves into it.
 CREATE FUNCTION report_partitions(at date, months int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
 	m date := date_trunc('month', at)::date;
+	next date;
+	name text;
 	made int := 0;
 BEGIN
 	FOR i IN 1..months LOOP
-		IF to_regclass('report_' || to_char(m, 'YYYYMM')) IS NULL THEN
-			EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF report FOR VALUES FROM (%L) TO (%L)',
-				       'report_' || to_char(m, 'YYYYMM'), m, (m + interval '1 month')::date);
+		next := (m + interval '1 month')::date;
+		name := 'report_' || to_char(m, 'YYYYMM');
+		IF to_regclass(name) IS NULL THEN
+			PERFORM pg_advisory_xact_lock(461263627631); -- two at once: the second one finds it made
+		END IF;
+		IF to_regclass(name) IS NULL THEN
+			EXECUTE format('CREATE TABLE %I (LIKE report INCLUDING ALL)', name);
+			EXECUTE format('WITH moved AS (DELETE FROM report_other WHERE stored_month >= %L AND stored_month < %L '
+				       'RETURNING *) INSERT INTO %I SELECT * FROM moved', m, next, name);
+			EXECUTE format('ALTER TABLE report ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, m, next);
 			made := made + 1;
 		END IF;
-		m := (m + interval '1 month')::date;
+		m := next;
 	END LOOP;
 	RETURN made;
 END $$;

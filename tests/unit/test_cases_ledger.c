@@ -212,6 +212,64 @@ static void test_refused(void)
 	CHECK_GET(PART, "2 1 0 0 0 1 @2");
 }
 
+/* The connection dies between the two rounds: nothing is there, and the same records count once afterwards. */
+static void test_connection_lost(void)
+{
+	static const struct says two[] = {{.id = "k1", .reporter = 1, .sender = "84911111111"},
+		{.id = "k2", .reporter = 2, .sender = NULL}};
+	struct ledger_settings s = world_settings(&w);
+	struct batch_part part = {.part = &w.part, .next = 2, .records = 2};
+	struct filing f[2];
+	struct ledger_batch b = {.parts = &part, .n_parts = 1, .filings = f, .n = 2};
+	struct touched *t = NULL;
+	struct control control;
+	struct err e = {.text = ""};
+	size_t n = 0;
+	bool fenced;
+
+	wipe();
+	arena_reset(w.arena);
+	for (size_t i = 0; i < 2; i++)
+		f[i] = world_filing(&w, &two[i], (int64_t)i);
+	CHECK_RC(ledger_claim(w.l, &s, &b, w.now_us, w.arena, &control, &t, &n, &fenced, &e), RC_OK,
+		&e);
+	CHECK_INT(n, 1);
+	pgtest_do(w.c,
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ="
+		" 'khien-test-ledger' AND state = 'idle in transaction'");
+	CHECK_RC(judge_touched(&w.judge, &control, w.now_us, t, n, w.arena), RC_OK, NULL);
+	CHECK_RC(ledger_settle(w.l, &s, &b, t, n, w.now_us, w.arena, &e), RC_RETRY, &e);
+	CHECK(pg_broken(ledger_pg(w.l)));
+	ledger_abort(w.l);
+	ledger_close(w.l);
+	w.l = world_ledger(&w);
+	world_acquire(&w, 0, "me");
+	CHECK_INT(w.part.next_offset, 0);
+	CHECK_GET("SELECT count(*) FROM report_key", "0");
+	BATCH(&w, two[0], two[1]);
+	CHECK_GET(PART, "2 2 0 0 0 0 @2");
+	CHECK_GET("SELECT string_agg(seq::text, ' ') FROM report_key", "1 1");
+}
+
+/* Nobody made the month's partition: nothing is lost, and the partition takes them over when it comes. */
+static void test_month_without_a_partition(void)
+{
+	wipe();
+	w.now_us = T0 + 100 * US_PER_DAY;
+	BATCH(&w, {.id = "m1", .reporter = 1, .sender = "84911111111"});
+	CHECK_GET("SELECT tableoid::regclass FROM report", "report_other");
+	CHECK_GET("SELECT report_partitions('2026-12-15', 1)", "1");
+	CHECK_GET("SELECT tableoid::regclass FROM report", "report_202612");
+	CHECK_GET("SELECT report_partitions('2026-12-15', 1)", "0");
+	CHECK_GET(
+		"SELECT count(*) FROM pg_indexes WHERE tablename = 'report_202612' AND schemaname ="
+		" current_schema()",
+		"2");
+	BATCH(&w, {.id = "m2", .reporter = 1, .sender = "84911111111"});
+	CHECK_GET("SELECT count(*) FROM report_202612", "2");
+	w.now_us = T0 + HOURS(24);
+}
+
 /* A subject's number can be read back only with the keys outside the database. */
 static void test_sealed(void)
 {
@@ -241,6 +299,8 @@ int main(void)
 	RUN(test_fence);
 	RUN(test_begin);
 	RUN(test_refused);
+	RUN(test_connection_lost);
+	RUN(test_month_without_a_partition);
 	RUN(test_sealed);
 	ledger_world_done(&w);
 	return check_done();
