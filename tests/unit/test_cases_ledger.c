@@ -224,19 +224,20 @@ static void test_connection_lost(void)
 	struct touched *t = NULL;
 	struct control control;
 	struct err e = {.text = ""};
+	char pid[16];
 	size_t n = 0;
 	bool fenced;
 
 	wipe();
 	arena_reset(w.arena);
+	(void)snprintf(pid, sizeof(pid), "%s",
+		pgtest_get(ledger_pg(w.l), "SELECT pg_backend_pid()::text"));
 	for (size_t i = 0; i < 2; i++)
 		f[i] = world_filing(&w, &two[i], (int64_t)i);
 	CHECK_RC(ledger_claim(w.l, &s, &b, w.now_us, w.arena, &control, &t, &n, &fenced, &e), RC_OK,
 		&e);
 	CHECK_INT(n, 1);
-	pgtest_do(w.c,
-		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ="
-		" 'khien-test-ledger' AND state = 'idle in transaction'");
+	pgtest_do(w.c, "SELECT pg_terminate_backend(%s)", pid);
 	CHECK_RC(judge_touched(&w.judge, &control, w.now_us, t, n, w.arena), RC_OK, NULL);
 	CHECK_RC(ledger_settle(w.l, &s, &b, t, n, w.now_us, w.arena, &e), RC_RETRY, &e);
 	CHECK(pg_broken(ledger_pg(w.l)));
