@@ -36,6 +36,16 @@ static unsigned char at(const char *p)
 	return is[(unsigned char)*p];
 }
 
+/* Writes the blank that waits, unless it would be the first character. */
+static void put_blank(struct copy *c, bool *waits, uint32_t from)
+{
+	if (*waits && c->len > 0) {
+		c->map[c->len] = from;
+		c->text[c->len++] = ' ';
+	}
+	*waits = false;
+}
+
 /* Steps 1 to 5. */
 static void by_character(const struct fold_table *t, struct slice raw, struct copy *c)
 {
@@ -46,6 +56,17 @@ static void by_character(const struct fold_table *t, struct slice raw, struct co
 	while (raw.len > 0) {
 		uint32_t from = (uint32_t)(raw.ptr - start), cp;
 		char room[FOLD_CHAR_MAX];
+		unsigned char ascii = (unsigned char)*raw.ptr;
+
+		if (ascii > ' ' && ascii < 0x7F) { /* most of most texts */
+			put_blank(c, &blank, blank_at);
+			c->map[c->len] = from;
+			c->text[c->len++] =
+				(char)(ascii | (ascii >= 'A' && ascii <= 'Z' ? 0x20 : 0));
+			raw.ptr++;
+			raw.len--;
+			continue;
+		}
 		struct slice s = utf8_next(&raw, &cp) ? fold_char(t, cp, room) : SLICE(" ");
 
 		for (size_t i = 0; i < s.len; i++) {
@@ -54,11 +75,7 @@ static void by_character(const struct fold_table *t, struct slice raw, struct co
 				blank = true;
 				continue;
 			}
-			if (blank && c->len > 0) {
-				c->map[c->len] = blank_at;
-				c->text[c->len++] = ' ';
-			}
-			blank = false;
+			put_blank(c, &blank, blank_at);
 			c->map[c->len] = from;
 			c->text[c->len++] = s.ptr[i];
 		}

@@ -372,7 +372,7 @@ static enum rc compile_prefilter(struct pack *p, bool raw, struct prefilter **ou
 		n++;
 	}
 	if (n > 0)
-		rc = prefilter_new(pattern, p->rules, out, e);
+		rc = prefilter_new(pattern, p->rules, !raw, out, e);
 	free(pattern);
 	return rc;
 }

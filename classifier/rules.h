@@ -19,7 +19,7 @@ const char *pattern_refused(struct slice pattern, size_t *at_byte);
 
 /* ---- weaken.c ---- */
 
-/* Appends a pattern without gaps that matches in every text in which `pattern` does. False: no letter is sure to be there. */
+/* Appends a pattern without gaps that matches in every text in which `pattern` does. False: nothing rare is sure to be there. */
 bool pattern_weaken(struct slice pattern, struct buf *out);
 
 /* ---- re_pcre2.c ---- */
@@ -53,8 +53,9 @@ struct prefilter;         /* immutable, shared by threads */
 struct prefilter_scratch; /* a thread's */
 
 /* Patterns by their number; a pattern with ptr NULL takes no part. A pattern that cannot be prefiltered is a candidate in every text. */
+/* lower: the texts will be folded ones, which hold no capitals; that makes a much smaller scan. */
 MUST_USE enum rc prefilter_new(
-	const struct slice *pattern, size_t n, struct prefilter **out, struct err *e);
+	const struct slice *pattern, size_t n, bool lower, struct prefilter **out, struct err *e);
 void prefilter_free(struct prefilter *f);
 OWNER(prefilter_free, struct prefilter);
 /* Fits both; either may be NULL. */

@@ -5,9 +5,7 @@
 
 #include "classifier/rules.h"
 
-#define FLAGS                                                                       \
-	(HS_FLAG_PREFILTER | HS_FLAG_CASELESS | HS_FLAG_UTF8 | HS_FLAG_ALLOWEMPTY | \
-		HS_FLAG_SINGLEMATCH)
+#define FLAGS (HS_FLAG_PREFILTER | HS_FLAG_ALLOWEMPTY | HS_FLAG_SINGLEMATCH)
 
 struct prefilter {
 	hs_database_t *db; /* NULL: every pattern is a candidate in every text */
@@ -36,8 +34,24 @@ static void wanted_free(struct wanted *w, size_t n)
 	free(w->number);
 }
 
+/* Caseless UTF-8 is the meaning of every pattern (k also matches the Kelvin sign); what a text of small letters cannot show is left
+ * out, because it makes the scan many times larger. */
+static unsigned flags_for(struct slice pattern, bool lower)
+{
+	bool wide = !lower, capital = !lower;
+
+	for (size_t i = 0; i < pattern.len; i++) {
+		unsigned char c = (unsigned char)pattern.ptr[i];
+
+		/* . [^ \\D \\W \\S take characters, not bytes; the capital of an escape is found here too, at no harm */
+		wide = wide || c >= 0x80 || c == '.' || c == '^' || (c >= 'A' && c <= 'Z');
+		capital = capital || c >= 0x80 || (c >= 'A' && c <= 'Z');
+	}
+	return FLAGS | (wide ? HS_FLAG_UTF8 : 0) | (capital ? HS_FLAG_CASELESS : 0);
+}
+
 static bool wanted_fill(
-	struct prefilter *f, struct wanted *w, const struct slice *pattern, size_t n)
+	struct prefilter *f, struct wanted *w, const struct slice *pattern, size_t n, bool lower)
 {
 	w->text = calloc(n + 1, sizeof(*w->text));
 	w->own = calloc(n + 1, sizeof(*w->own));
@@ -54,7 +68,7 @@ static bool wanted_fill(
 			continue;
 		}
 		w->text[w->n] = w->own[i].ptr;
-		w->flags[w->n] = FLAGS;
+		w->flags[w->n] = flags_for(buf_slice(&w->own[i]), lower);
 		w->number[w->n++] = (unsigned)i;
 	}
 	return true;
@@ -66,6 +80,7 @@ static void give_up(struct prefilter *f, struct wanted *w, unsigned at)
 	f->always[f->always_n++] = w->number[at];
 	w->n--;
 	w->text[at] = w->text[w->n];
+	w->flags[at] = w->flags[w->n];
 	w->number[at] = w->number[w->n];
 }
 
@@ -90,7 +105,8 @@ static enum rc compile(struct prefilter *f, struct wanted *w, struct err *e)
 	return RC_OK;
 }
 
-enum rc prefilter_new(const struct slice *pattern, size_t n, struct prefilter **out, struct err *e)
+enum rc prefilter_new(
+	const struct slice *pattern, size_t n, bool lower, struct prefilter **out, struct err *e)
 {
 	OWN(prefilter_free) struct prefilter *f = calloc(1, sizeof(*f));
 	struct wanted w = {0};
@@ -98,7 +114,7 @@ enum rc prefilter_new(const struct slice *pattern, size_t n, struct prefilter **
 
 	if (f != NULL)
 		f->always = calloc(n + 1, sizeof(*f->always));
-	if (f == NULL || f->always == NULL || !wanted_fill(f, &w, pattern, n))
+	if (f == NULL || f->always == NULL || !wanted_fill(f, &w, pattern, n, lower))
 		(void)err_set(e, RC_RETRY, "out of memory");
 	else
 		rc = compile(f, &w, e);

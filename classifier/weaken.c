@@ -1,5 +1,5 @@
 /* Makes of a pattern a shorter one that matches in every text in which the pattern does: of each row of things that must follow one
- * another with gaps between, the part with most letters is kept. The multi-pattern scan is given these: gaps like .{0,100} in a
+ * another with gaps between, the rarest part is kept. The multi-pattern scan is given these: gaps like .{0,100} in a
  * hundred patterns at once would take it minutes to compile. Reads a pattern that pattern_refused let pass; no recursion. */
 #include "classifier/rules.h"
 
@@ -10,8 +10,7 @@ struct level {
 	struct buf done; /* alternatives that are ready */
 	struct buf best,
 		cur; /* of the alternative that is being read: its best part so far, the part at work */
-	int best_score, cur_score,
-		least_score; /* letters that a match must hold, at least; least: of the ready alternatives */
+	int best_score, cur_score, least_score; /* how rare; least: of the ready alternatives */
 	bool any, cut,
 		looks; /* an alternative is ready; a part was left out; it looks ahead or back */
 };
@@ -175,10 +174,30 @@ static size_t char_len(const struct reader *r)
 	return at - r->at;
 }
 
+/* How rare a character, an escape or a class is in a text: a class of signs tells more than one of letters. */
+static int rarity(struct slice atom)
+{
+	char next = atom.ptr[0] == '\\' ? atom.ptr[1] : '\0';
+
+	if (atom.ptr[0] == '.' || (next != '\0' && strchr("wsDWS", next) != NULL))
+		return 0;
+	if (next == 'd')
+		return 1;
+	if (atom.ptr[0] != '[')
+		return 4;
+	if (atom.ptr[1] == '^')
+		return 0;
+	for (size_t i = 0; i + 1 < atom.len; i++)
+		if (strchr("-\\ ", atom.ptr[i]) !=
+			NULL) /* a range, a kind of characters or a blank */
+			return 1;
+	return 2;
+}
+
 /* A character, an escape or a class; or a border of a word or the text, which takes no room. */
 static void read_atom(struct reader *r)
 {
-	struct atom a = {.score = 1};
+	struct atom a = {0};
 	char c = r->p.ptr[r->at], next = c == '\\' ? r->p.ptr[r->at + 1] : '\0';
 	size_t len = c == '\\' ? 2 : c == '[' ? class_len(r) : char_len(r);
 
@@ -188,8 +207,7 @@ static void read_atom(struct reader *r)
 		buf_add(&r->level[r->depth].cur, a.text);
 		return;
 	}
-	if (c == '.' || c == '[' || (next != '\0' && strchr("dwsDWS", next) != NULL))
-		a.score = 0;
+	a.score = rarity(a.text);
 	read_repeat(r, &a);
 	add_atom(&r->level[r->depth], a);
 }
