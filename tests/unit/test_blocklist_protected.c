@@ -188,6 +188,7 @@ static void test_only_what_changed_is_dirty(void)
 	put_wish("84900000001");
 	put_wish("84900000002");
 	put_wish("84900000003");
+	put_wish("849000000025"); /* between the ends as a text, but longer */
 	pgtest_do(pg,
 		"TRUNCATE protected, dirty; INSERT INTO protected (scope, low, high, owner, "
 		"reason, origin) VALUES"

@@ -411,6 +411,54 @@ static void test_workers_beside_the_keeper(void)
 	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM dirty"), "0");
 }
 
+/* A worker has the sender and is about to say something else of it: the keeper waits for that. */
+static void *make_one(void *arg)
+{
+	struct pg *c = pgtest_open();
+	struct err e = {0};
+
+	CHECK_RC(release_make(c, epoch, now, &wide, false, arg, &e), RC_OK, &e);
+	pg_close(c);
+	return NULL;
+}
+
+static void test_the_keeper_waits_for_a_worker(void)
+{
+	struct pg *busy = pgtest_open();
+	struct release_out out = {0};
+	const char *pid = pgtest_get(busy, "SELECT pg_backend_pid()");
+	bool waiting = false;
+	pthread_t t;
+
+	fresh();
+	wish(A, 0, "auto:scam", "bar", 3600, 0.9);
+	pgtest_do(busy, "BEGIN; SELECT FROM sender WHERE value = '" A "' FOR NO KEY UPDATE");
+	if (pthread_create(&t, NULL, make_one, &out) != 0)
+		exit(1);
+	/* asked from outside a transaction: within one the answer would stay the first one */
+	for (int64_t end = clk_system.mono_us(&clk_system) + 8 * US_PER_S;
+		!waiting && clk_system.mono_us(&clk_system) < end;) {
+		struct pg_param p = pg_p_str(pid);
+		struct pg_result *r = NULL;
+		struct err e;
+
+		pgtest_need(pg_run(pg,
+				    "SELECT FROM pg_stat_activity WHERE $1::int = "
+				    "ANY(pg_blocking_pids(pid))",
+				    &p, 1, &r, &e),
+			&e, "waiting");
+		waiting = pg_rows(r) == 1;
+		pg_free(r);
+	}
+	CHECK(waiting);
+	pgtest_do(busy, "UPDATE wish SET action = 'label'; COMMIT");
+	(void)pthread_join(t, NULL);
+	CHECK(out.made);
+	CHECK_STR(entry_of(A), "0 label auto:scam 1");
+	check_list();
+	pg_close(busy);
+}
+
 int main(void)
 {
 	pg = pgtest_begin();
@@ -425,6 +473,7 @@ int main(void)
 	RUN(test_the_audit_is_chained_when_nothing_else_is);
 	RUN(test_random_course);
 	RUN(test_workers_beside_the_keeper);
+	RUN(test_the_keeper_waits_for_a_worker);
 	pgtest_end(pg);
 	return check_done();
 }
