@@ -16,10 +16,12 @@ static const char anything_sql[] =
 	" OR (NOT $2::boolean AND EXISTS (SELECT FROM wish WHERE state = 'wanted'))"
 	" OR EXISTS (SELECT FROM protected WHERE until <= $1),"
 	" (SELECT id FROM audit_pending ORDER BY id LIMIT 1) IS NOT NULL";
-static const char prune_sql[] = "WITH old AS (SELECT max(n) AS n FROM release WHERE at < $1 AND n "
-				"<= (SELECT release FROM list_head) - 1000),"
-				" gone AS (DELETE FROM change WHERE release <= (SELECT n FROM old))"
-				" DELETE FROM release WHERE n <= (SELECT n FROM old)";
+/* From the oldest on, so many at a time: called every minute, it looks at little and never deletes for long. */
+static const char prune_sql[] =
+	"WITH old AS (SELECT max(n) AS n FROM (SELECT n, at FROM release ORDER BY n LIMIT 10000) x"
+	" WHERE at < $1 AND n <= (SELECT release FROM list_head) - 1000),"
+	" gone AS (DELETE FROM change WHERE release <= (SELECT n FROM old))"
+	" DELETE FROM release WHERE n <= (SELECT n FROM old)";
 static const char fence_sql[] = "SELECT epoch FROM keeper WHERE one AND epoch = $1 FOR UPDATE";
 
 static enum rc run_at(struct pg *c, const char *sql, int64_t at_us, struct err *e)

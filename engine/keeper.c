@@ -103,6 +103,8 @@ static enum rc chores(struct keeper *k, struct err *e)
 			log_info("blocklist", "protected list loaded from %s", protected_file);
 	}
 	if (rc == RC_OK)
+		rc = release_prune(k->pg, now_us - conf_int(k->s.conf, "feed.keep") * US_PER_S, e);
+	if (rc == RC_OK)
 		write_audit_head(k);
 	return rc;
 }
