@@ -79,7 +79,7 @@ struct request {
 	char variable[BOUND_PATH_PART]; /* the {…} segment */
 	struct token_who who;
 	bool known; /* who is filled, or nobody needs to be */
-	int64_t started_us;
+	int64_t started_us, queued_us;
 	int64_t after, deadline_us; /* of a long poll */
 	bool waited;
 	char cause[256]; /* of a failure: for the log only */

@@ -9,7 +9,6 @@
 #define TOUCH_EVERY_US (60 * US_PER_S)
 #define ASKED_SLOTS 1024
 #define BAD_FOR_US (60 * US_PER_S)
-#define GOOD_FOR_US US_PER_S /* then it was read by the thread, or revoked */
 
 struct known {
 	uint8_t mac[SHA256_LEN];
@@ -66,16 +65,21 @@ static struct asked *slot_of(struct tokens *t, const uint8_t mac[SHA256_LEN])
 	return &t->asked[((size_t)mac[0] << 8 | mac[1]) % ASKED_SLOTS];
 }
 
-static enum rc was_asked(
-	struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, struct token_who *out)
+/* A good one counts until the next reading, which either has it or does not. */
+static enum rc was_asked(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us,
+	int64_t old_max_us, struct token_who *out)
 {
 	const struct asked *s = slot_of(t, mac);
+	int64_t age_us = mono_us - s->at_us;
 
-	if (s->at_us == 0 || memcmp(s->mac, mac, SHA256_LEN) != 0 ||
-		mono_us - s->at_us >= (s->good ? GOOD_FOR_US : BAD_FOR_US))
+	if (s->at_us == 0 || memcmp(s->mac, mac, SHA256_LEN) != 0)
+		return RC_NONE;
+	if (!s->good)
+		return age_us < BAD_FOR_US ? RC_DENIED : RC_NONE;
+	if (s->at_us <= t->read_us || age_us > old_max_us)
 		return RC_NONE;
 	*out = s->who;
-	return s->good ? RC_OK : RC_DENIED;
+	return RC_OK;
 }
 
 /* What is compared is a keyed hash that nobody outside can steer: its search need not take constant time. */
@@ -89,7 +93,7 @@ enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_
 	pthread_mutex_lock(&t->lock);
 	struct known *k = t->n > 0 ? bsearch(&key, t->known, t->n, sizeof(key), by_mac) : NULL;
 	if (k == NULL) {
-		rc = was_asked(t, mac, mono_us, out);
+		rc = was_asked(t, mac, mono_us, old_max_us, out);
 	} else if (mono_us - t->read_us <= old_max_us) {
 		k->used = true;
 		*out = k->who;

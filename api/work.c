@@ -4,6 +4,7 @@
 
 #define STRANGERS_SHARE \
 	4 /* of the queue is the most for tokens that are not known yet: guesses, perhaps */
+#define QUEUE_WAIT_US (10 * US_PER_S) /* after that nobody reads the answer any more */
 #define AWAY_FOR_US (500 * 1000)
 #define LOOK_EVERY_US US_PER_S
 
@@ -16,6 +17,7 @@ static void push(struct api *a, struct exchange *x)
 	*a->last = x;
 	a->last = x_next(x);
 	a->queued++;
+	request_of(x)->queued_us = api_mono(a);
 	if (!request_of(x)->known)
 		a->strangers++;
 	pthread_cond_signal(&a->work);
@@ -83,7 +85,11 @@ static void *serve(void *arg)
 
 	for (struct exchange *x; (x = take(a)) != NULL;) {
 		struct err e = {0};
-		enum rc rc = connected(a, &pg, &e);
+		enum rc rc = RC_OK;
+		if (api_mono(a) - request_of(x)->queued_us > QUEUE_WAIT_US)
+			rc = err_set(&e, RC_RETRY, "it waited too long for the database");
+		if (rc == RC_OK)
+			rc = connected(a, &pg, &e);
 		if (rc != RC_OK)
 			answer_failure(x, rc, &e);
 		else if (identify(a, pg, x))
