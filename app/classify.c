@@ -8,40 +8,33 @@
 #include "app/app.h"
 #include "wire/wire.h"
 
-#define PATH_ROOM 600
-
-/* The shipped packs: beside the program in a checkout (build/khien, etc/rules), or where it was installed. */
-static bool shipped(char out[PATH_ROOM])
+/* The shipped packs: beside the schema, in a checkout or as installed. NULL: there are none. */
+static const char *shipped(void)
 {
-	static const char *const places[] = {"../etc", "../share/khien"};
-	char exe[PATH_ROOM - 40];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	static const char *const places[] = {
+		KHIEN_SQL_DIR "/../etc/rules", KHIEN_SQL_DIR "/../rules"};
 
-	exe[n > 0 ? n : 0] = '\0';
-	for (size_t i = 0; i < ARRAY_LEN(places) && strrchr(exe, '/') != NULL; i++) {
-		(void)snprintf(out, PATH_ROOM, "%.*s/%s/rules", (int)(strrchr(exe, '/') - exe), exe,
-			places[i]);
-		if (access(out, R_OK) == 0)
-			return true;
-	}
-	return false;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (access(places[i], R_OK) == 0)
+			return places[i];
+	return NULL;
 }
 
 /* The look-alikes stand beside a folder of packs, or are the shipped ones. */
 static enum rc load(const char *rules, struct pack **out, struct err *e)
 {
-	char own[PATH_ROOM], homoglyphs[PATH_ROOM + 40];
-	bool found = shipped(own);
+	const char *own = shipped();
+	char homoglyphs[600];
 	struct complaints c;
 	enum rc rc;
 
-	if (rules == NULL && !found)
-		return err_set(e, RC_INVALID, "no rule packs beside the program: say --rules DIR");
+	if (rules == NULL && own == NULL)
+		return err_set(e, RC_INVALID, "no rule packs were shipped: say --rules DIR");
 	rules = rules != NULL ? rules : own;
-	(void)snprintf(
-		homoglyphs, sizeof(homoglyphs), "%.*s/../fold/homoglyphs.tsv", PATH_ROOM, rules);
-	if (found && access(homoglyphs, R_OK) != 0)
-		(void)snprintf(homoglyphs, sizeof(homoglyphs), "%s/../fold/homoglyphs.tsv", own);
+	(void)snprintf(homoglyphs, sizeof(homoglyphs), "%.500s/../fold/homoglyphs.tsv", rules);
+	if (own != NULL && access(homoglyphs, R_OK) != 0)
+		(void)snprintf(
+			homoglyphs, sizeof(homoglyphs), "%.500s/../fold/homoglyphs.tsv", own);
 	complaints_init(&c);
 	rc = pack_load(rules, homoglyphs, &c, out, e);
 	if (c.count > 0)
