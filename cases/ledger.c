@@ -138,7 +138,7 @@ enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s, struct 
 	if (rc == RC_OK)
 		rc = actions_send(l, s, w, touched, n_touched, now_us, a, &docket, &actions, e);
 	if (rc == RC_OK)
-		rc = standing_send(l, s, touched, n_touched, a, &sent, e);
+		rc = standing_send(l, s, touched, n_touched, &sent, e);
 	if (rc == RC_OK)
 		rc = records_send(l, s, w, b, now_us, a, &sent, e);
 	if (rc == RC_OK)

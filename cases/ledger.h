@@ -156,7 +156,7 @@ MUST_USE enum rc records_send(struct ledger *l, const struct ledger_settings *s,
 	const struct work *w, const struct ledger_batch *b, int64_t now_us, struct arena *a,
 	int *sent, struct err *e);
 MUST_USE enum rc standing_send(struct ledger *l, const struct ledger_settings *s,
-	const struct touched *touched, size_t n_touched, struct arena *a, int *sent, struct err *e);
+	const struct touched *touched, size_t n_touched, int *sent, struct err *e);
 MUST_USE enum rc audit_send(struct ledger *l, const struct ledger_settings *s,
 	const struct ledger_batch *b, int64_t now_us, struct arena *a, int *sent, struct err *e);
 

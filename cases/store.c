@@ -394,7 +394,7 @@ static int64_t counting_votes(const struct touched *t)
 }
 
 enum rc standing_send(struct ledger *l, const struct ledger_settings *s, const struct touched *t,
-	size_t n, struct arena *a, int *sent, struct err *e)
+	size_t n, int *sent, struct err *e)
 {
 	static const char sql[] =
 		"INSERT INTO standing AS s (sender, service, score, as_of, terms, votes, rules, "
@@ -405,7 +405,6 @@ enum rc standing_send(struct ledger *l, const struct ledger_settings *s, const s
 		" as_of = excluded.as_of, terms = excluded.terms, votes = excluded.votes,"
 		" rules = excluded.rules, policy = excluded.policy";
 
-	(void)a;
 	if (n == 0)
 		return RC_OK;
 	arrays_begin(l);

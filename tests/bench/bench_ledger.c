@@ -76,7 +76,7 @@ static struct filing make(uint64_t *seed, int64_t i, uint64_t senders, uint64_t 
 		.received_at = T0 + i * 2000,
 		.occurred_at = T0 + i * 2000 - US_PER_HOUR,
 		.reporter = slice_str(
-			arena_fmt(w.arena, "8498%07llu", (unsigned long long)rnd(seed, reporters))),
+			arena_fmt(w.arena, "849%08llu", (unsigned long long)rnd(seed, reporters))),
 		.verified = true,
 		.attribution = ATTR_OTHER,
 		.carrier = "x",
