@@ -227,6 +227,23 @@ class Site:
         if wait:
             self.flush()
 
+    def read_topic(self, topic=None, partitions=None):
+        """All records of a topic as (topic, partition, offset, value, key), in partition order."""
+        topic, out = topic or self.topic, []
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.stand.kafka, "group.id": "it-reader", "enable.auto.commit": False})
+        for p in range(partitions or self.partitions):
+            at = confluent_kafka.TopicPartition(topic, p, 0)
+            low, high = consumer.get_watermark_offsets(at, timeout=20)
+            at.offset = low
+            consumer.assign([at])
+            while at.offset < high:
+                message = consumer.poll(20)
+                assert message is not None and message.error() is None, message and message.error()
+                out.append((topic, p, message.offset(), message.value(), message.key()))
+                at.offset = message.offset() + 1
+        consumer.close()
+        return out
+
     def flush(self):
         assert self.producer.flush(120) == 0, "the broker did not take all records"
 
@@ -289,6 +306,25 @@ class Site:
 
     def judgement(self):
         return oracle.judge(self.world(), self.stream)
+
+    def changes(self, engine, service):
+        """The list that a subscriber builds who reads all changes from the first release on: line -> entry."""
+        head = self.one("SELECT list, release FROM list_head")
+        held, after = {}, 0
+        while True:
+            got = engine.get(f"/v1/feed/changes?list={head['list']}&after={after}&wait=0&service={service}")
+            assert got.status_code == 200, (got.status_code, got.text)
+            page = got.json()
+            for change in page["changes"]:
+                key = (change["scope"], change["value"], change["service"])
+                if change["op"] == "remove":
+                    assert held.pop(key, None) is not None, f"a removal of what was not there: {change}"
+                else:
+                    assert key not in held, f"added twice: {change}"
+                    held[key] = change
+            after = page["to"]
+            if not page["more"]:
+                return held
 
     def feed(self, engine, service):
         """(head, entries, tail) of a snapshot."""

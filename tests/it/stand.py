@@ -3,6 +3,7 @@
 They are deploy/local/stand.sh's, with Kafka started by tests/kafka-local directly: its group time-outs are shortened, so
 that a killed consumer is missed within seconds. KHIEN_STAND=DIR keeps a stand between runs.
 """
+import json
 import os
 import pathlib
 import shutil
@@ -87,6 +88,13 @@ class Stand:
         except confluent_kafka.KafkaException as e:
             if e.args[0].code() != confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+
+    def delete_records(self, topic, partition, before):
+        """As the broker's retention does."""
+        file = self.dir / "delete.json"
+        file.write_text(json.dumps({"version": 1, "partitions": [{"topic": topic, "partition": partition, "offset": before}]}))
+        tool = ["tool", "org.apache.kafka.tools.DeleteRecordsCommand", "--bootstrap-server", self.kafka]
+        run(KAFKA, *tool, "--offset-json-file", file)
 
     def drop_topic(self, name):
         self.admin.delete_topics([name], request_timeout=20)[name].result()

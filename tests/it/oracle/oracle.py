@@ -133,18 +133,16 @@ class Judgement:
         return self.world.plan.attribution(numbers.Sender(key[0], key[1], "ok"))
 
     def open_cases(self):
-        """{(scope, value, service, class): (rung, reports, first_at)}: of reports, and of ladders that left observe."""
-        out = {}
+        """{(scope, value, service, class): (rung, reports, begin)}: of reports, and of ladders that left observe."""
+        out = {key: ("observe", *it) for key, it in self.cases.items()}
         for key, votes_of in self.votes.items():
             for klass in ("nuisance", "scam"):
                 rung = self.climb(key, klass).rung
-                reports, first = self.cases.get((*key, klass), (0, None))
-                if rung != "observe" and first is None:
-                    first = min([v.first_at for v in votes_of.values() if v.first_at is not None])
-                if first is not None:
-                    out[(*key, klass)] = (rung, reports, first)
-        for key, (reports, first) in self.cases.items():
-            out.setdefault(key, ("observe", reports, first))
+                if rung != "observe":
+                    _, reports, first = out.get((*key, klass), ("", 0, None))
+                    taus = [v.scam_at if klass == "scam" else v.verified_at for v in votes_of.values()]
+                    begin = min(t for t in [first, *taus] if t is not None)
+                    out[(*key, klass)] = (rung, reports, begin)
         return out
 
     def fate(self, key, klass, now):

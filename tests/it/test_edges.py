@@ -1,0 +1,151 @@
+"""What happens beside the main way: blocks that end, outcomes, gaps in the topic, a carrier's own files, changes of mode and lists."""
+import collections
+import json
+import time
+
+import compare
+import samples
+from generator import Crowd
+from stand import run, wait_for
+
+
+def scam(n, received_at, sender="0911112222", yes=False):
+    return "k", json.dumps(
+        {"schema": "complaint/1", "report_id": f"e{sender}-{n}", "channel": "care", "kind": "LD", "received_at": received_at, "reporter": f"09123456{n:02}",
+         "sender": sender, "contact": {"service": "voice", "matched": "yes" if yes else "unchecked", "origin": "other"}}
+    ).encode()  # fmt: skip
+
+
+def test_a_block_ends_by_itself(site):
+    """A bar whose 24 hours end in a few seconds is listed, and gone from every copy when they are over."""
+    s, crowd = site(), Crowd(1, 0)
+    engine = s.start().wait_ready()
+    end = int(time.time()) + 8
+    s.produce([scam(n, crowd.time(end - 86400 - 60 * (4 - n)), yes=n < 2) for n in range(5)])
+    s.settle()
+    key = ("number", "84911112222", "voice")
+    assert compare.ledger_entries(s)[key][2] == end
+    path = "/v1/lookup/0911112222?service=voice"
+    assert engine.get(path).status_code == 200
+    wait_for("the end of the block", lambda: engine.get(path).status_code == 204, 15)
+    assert time.time() >= end
+    wait_for("its removal", lambda: not compare.ledger_entries(s) and s.open_work() == "", 5)
+    d = compare.Differences()
+    assert compare.copies(s, d, engine) == {} and not d, d
+    assert s.rows("SELECT * FROM wish") == []
+
+
+def outcomes_of(s):
+    """report id -> multiset of (status, reason); the same key and number twice must be the same message."""
+    seen = {}
+    for *_, value, key in s.read_topic("outcomes", 1):
+        it = json.loads(value)
+        if it["report_id"].startswith(s.source):
+            if it["status"] == "duplicate":
+                it["reason"] = it["reason"] or "duplicate"
+            known = seen.setdefault((key, it["seq"]), it)
+            assert known == it, (known, it)
+    out = collections.defaultdict(collections.Counter)
+    for it in seen.values():
+        out[it["report_id"]][it["status"], it["reason"]] += 1
+    return out
+
+
+def test_outcomes(site):
+    """Every readable report id gets one answer a record: none for a conflict, forwarded for a registry message."""
+    s = site(partitions=2, workers=2, batch__records=70)
+    prefix = f"{s.source}-"
+    values = [(k, v and v.replace(b'"report_id": "', b'"report_id": "' + prefix.encode())) for k, v in Crowd(41, time.time()).records(1000)]
+    s.produce(values)
+    s.start().wait_ready()
+    s.settle()
+    words = {"routed": "forwarded"}
+    want = collections.defaultdict(collections.Counter)
+    for j in s.judgement().judged:
+        if j.report_id and j.report_id.startswith(prefix) and j.reason != "conflict":
+            want[j.report_id][words.get(j.disposition, j.disposition), j.reason] += 1
+    got = outcomes_of(s)
+    wrong = [(k, got.get(k), want.get(k)) for k in sorted(set(got) | set(want)) if got.get(k) != want.get(k)]
+    assert not wrong, wrong[:10]
+
+
+def test_forwarded_to_the_registry(site):
+    s = site()
+    rows = [(row["report_id"], value) for _, row, value in samples.load("now")[1] if row["disposition"] == "routed"]
+    s.produce([("k", v.replace(b'"report_id":"', b'"report_id":"' + s.source.encode())) for _, v in rows])
+    s.start().wait_ready()
+    s.settle()
+    sent = [json.loads(v) for *_, v, _ in s.read_topic("registry-requests", 1)]
+    assert {s.source + r for r, _ in rows} <= {it["report_id"] for it in sent}
+
+
+def test_records_lost_by_the_broker(site, stand):
+    """An offset that the broker no longer has stops the partition, visibly; the other one goes on."""
+    s = site(partitions=2)
+    values = [(k, v) for k, v in Crowd(42, time.time()).records(400)]
+    engine = s.start("first").wait_ready()
+    s.produce(values[:200])
+    s.settle()
+    engine.stop()
+    s.produce(values[200:])
+    high = s.produced[0]
+    stand.delete_records(s.topic, 0, high - 5)
+    engine = s.start("second")
+    gap = wait_for("the gap", lambda: s.rows("SELECT * FROM part_gap WHERE part = 0 AND source = %s", s.source), 60)[0]
+    part = wait_for("the stop", lambda: s.rows("SELECT * FROM part WHERE part = 0 AND stopped <> '' AND source = %s", s.source), 20)[0]
+    assert gap["from_offset"] == part["next_offset"] and gap["to_offset"] == high - 5, (gap, part)
+    wait_for("the other partition", lambda: s.one("SELECT records FROM part WHERE part = 1 AND source = %s", s.source)["records"] == s.produced[1], 60)
+    assert engine.alive()
+    assert "level=error" in engine.log() and "out of range" in engine.log()
+
+
+def test_samples_as_khien_send_puts_them(site, tmp_path):
+    """The files through `khien send`; the oracle reads the topic as it then is."""
+    s = site(partitions=3)
+    run("/usr/bin/python3", "-B", samples.REPORTS / "render.py", "now", tmp_path / "reports")
+    files = sorted((tmp_path / "reports").glob("*.jsonl"))
+    done = json.loads(s.khien("send", "-c", s.conf, *files).stdout)
+    s.stream = [it[:4] for it in s.read_topic()]
+    s.produced = [len(s.stream)]
+    assert done["records"] == len(s.stream) == 699
+    engine = s.start().wait_ready()
+    s.settle()
+    judgement = compare.assert_same(s, engine)
+    totals = collections.Counter(j.disposition for j in judgement.judged)
+    assert totals == samples.check.TOTALS
+
+
+def test_change_of_mode(site):
+    """Review holds; auto, activated later, admits what comes then; nothing that was held goes out by itself."""
+    s = site(mode="review")
+    engine, crowd, now = s.start().wait_ready(), Crowd(2, 0), int(time.time())
+    s.produce([scam(n, crowd.time(now - 7200 + n), yes=n < 2) for n in range(5)])
+    s.settle()
+    assert {w["reason"] for w in s.rows("SELECT * FROM wish")} == {"review_mode"}
+    s.mode = "auto"
+    s.khien("activate", "-c", s.configure("auto"))
+    s.produce([scam(n, crowd.time(now - 7200 + n), "0911113333", yes=n < 2) for n in range(5)])
+    s.settle()
+    listed = compare.ledger_entries(s)
+    assert set(listed) == {("number", "84911113333", "voice")}
+    assert engine.get("/v1/lookup/0911113333?service=voice").status_code == 200
+
+
+def test_protection_that_comes_later(site, tmp_path):
+    """A barred sender that is put on the protected list leaves the list, and stays off when it is reported on."""
+    protected = tmp_path / "protected.csv"
+    protected.write_text("scope,value,service,owner,reason,until\n")
+    s = site(protected=protected)
+    engine, crowd, now = s.start().wait_ready(), Crowd(3, 0), int(time.time())
+    s.produce([scam(n, crowd.time(now - 7200 + n), yes=n < 2) for n in range(5)])
+    s.settle()
+    assert set(compare.ledger_entries(s)) == {("number", "84911112222", "voice")}
+    protected.write_text("scope,value,service,owner,reason,until\nnumber,84911112222,,a clinic,its only line,\n")
+    engine.stop()
+    engine = s.start("again").wait_ready()  # a running keeper looks at the file once a minute
+    wait_for("the list without it", lambda: not compare.ledger_entries(s), 30)
+    s.produce([scam(n, crowd.time(now - 3600 + n), yes=True) for n in range(5, 9)])
+    s.settle()
+    d = compare.Differences()
+    assert compare.copies(s, d, engine) == {} and not d, d
+    assert {(w["state"], w["reason"]) for w in s.rows("SELECT * FROM wish")} == {("held", "protected")}
