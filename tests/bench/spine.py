@@ -145,11 +145,11 @@ def produce_backlog(stand, reports, senders):
     now = datetime.now(VN)
     begun = time.monotonic()
     for n in range(reports):
-        sender = sender_number(rng.randrange(senders))
-        body = report(rng, n, sender, now - timedelta(seconds=(reports - n) % 600000))
+        who = rng.randrange(senders)
+        body = report(rng, n, sender_number(who), now - timedelta(seconds=(reports - n) % 600000))
         while True:
             try:
-                producer.produce("complaints", body, partition=n % PARTITIONS)
+                producer.produce("complaints", body, partition=who % PARTITIONS)  # as a key would
                 break
             except BufferError:
                 producer.poll(0.1)
@@ -177,7 +177,7 @@ def drain(stand, reports):
 
 
 def plain_copy(stand):
-    month, = stand.sql("SELECT relname FROM pg_class WHERE relname ~ '^report_[0-9]{6}$' AND reltuples >= 0 "
+    month, = stand.sql("SELECT relname FROM pg_class WHERE relname ~ '^report_[0-9]{6}$' "
                        "ORDER BY pg_relation_size(oid) DESC LIMIT 1")[0]
     stand.sql("CHECKPOINT", fetch=False)
     stand.sql(f"CREATE TABLE plain (LIKE {month} INCLUDING ALL)", fetch=False)
@@ -195,6 +195,24 @@ def plain_copy(stand):
         cur.execute("DROP TABLE plain")
     data.unlink()
     return rows / seconds
+
+
+def cpu_seconds(stand):
+    """What engine, PostgreSQL, Kafka and Redis have used so far, ended children included."""
+    tick = os.sysconf("SC_CLK_TCK")
+    stats = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            stats[int(entry.name)] = (int(fields[1]), sum(map(int, fields[11:13])), sum(map(int, fields[13:15])))
+    def used(pid):
+        own = stats[pid][1] + stats[pid][2]
+        return (own + sum(s[1] for s in stats.values() if s[0] == pid)) / tick
+    return {"engine": used(stand.engine.pid), "PostgreSQL": used(int(stand.env["PGPID"])), "Kafka": used(int(stand.env["KAFKA_PID"])),
+            "Redis": used(int(stand.env["REDIS_PID"]))}
 
 
 def memory_mb(stand):
@@ -265,11 +283,14 @@ def main():
         stand.configure()
         produce_backlog(stand, reports, senders)
         stand.start_engine()
+        before = cpu_seconds(stand)
         rate, whole = drain(stand, reports)
+        after = cpu_seconds(stand)
         peak = memory_mb(stand)
         head = stand.sql("SELECT release, count FROM list_head")[0]
         print(f"  engine: {rate:,.0f} reports/s committed and released ({whole:.1f} s with start and joining the group); "
               f"release {head[0]}, {head[1]} entries; peak memory {peak:.0f} MB")
+        print("  CPU a report: " + ", ".join(f"{name} {(after[name] - before[name]) / reports * 1e6:.1f} us" for name in after))
         copy = plain_copy(stand)
         print(f"  plain COPY of the same rows into the same indexed table: {copy:,.0f} rows/s")
         print(f"  ratio: {rate / copy:.3f}   (aim 0.35)")
