@@ -1,0 +1,108 @@
+/* What of the API needs no connection: percent-decoding, shared bodies, the answers of a moment, and what the ledger said of a token. */
+#include "api/private.h"
+#include "tests/unit/check.h"
+
+static void test_decode(void)
+{
+	static const struct {
+		const char *in, *out; /* out NULL: refused */
+	} cases[] = {{"", ""}, {"abc", "abc"}, {"%41%2f%2F", "A//"}, {"a+b", "a+b"}, {"%25", "%"},
+		{"%c3%ad", "í"}, {"í", "í"}, {"%E1%BB%87", "ệ"}, {"%", NULL}, {"%4", NULL},
+		{"a%", NULL}, {"%4g", NULL}, {"%g4", NULL}, {"%-1", NULL}, {"%00", NULL},
+		{"a%00b", NULL}, {"%ff", NULL}, {"%c3", NULL}, {"%c0%80", NULL},
+		{"%ed%a0%80", NULL}, {"%f5%80%80%80", NULL}, {"1234567890123456", NULL},
+		{"123456789012345", "123456789012345"}, {"%31234567890123456", NULL}};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *why = NULL;
+		char out[16];
+		CHECK_CASE("\"%s\"", cases[i].in);
+		bool ok = http_decode(slice_str(cases[i].in), out, sizeof(out), &why);
+		if (cases[i].out == NULL) {
+			CHECK(!ok);
+			CHECK(why != NULL);
+		} else {
+			CHECK(ok);
+			CHECK_STR(out, cases[i].out);
+		}
+	}
+	const char *why;
+	char out[16];
+	CHECK(!http_decode(slice_of("a\0b", 3), out, sizeof(out), &why));
+	CHECK(!http_decode(slice_of("%41", 2), out, sizeof(out), &why)); /* looks no further */
+}
+
+static struct shared *text_of(const char *text)
+{
+	BUF_OWN struct buf b;
+
+	buf_init(&b, 100);
+	buf_add(&b, slice_str(text));
+	struct shared *s = shared_new(&b);
+	CHECK_INT(b.len, 0);
+	return s;
+}
+
+static void test_answers(void)
+{
+	struct answers *a = answers_new();
+	char key[16];
+
+	CHECK(answers_get(a, "x", 1) == NULL);
+	for (int i = 0; i < 100; i++) {
+		struct shared *s = text_of("one");
+		snprintf(key, sizeof(key), "k%d", i % 20);
+		answers_put(a, key, i, s);
+		shared_free(s);
+		struct shared *got = answers_get(a, key, i);
+		CHECK(got == s);
+		CHECK(answers_get(a, key, i + 1) == NULL); /* of another state */
+		shared_free(got);
+	}
+	struct shared *s = text_of("two"), *kept = answers_get(a, "k19", 99);
+	answers_put(a, "k19", 100, s);
+	CHECK(slice_eq(shared_text(kept), SLICE("one"))); /* outlives its place */
+	shared_free(kept);
+	shared_free(s);
+	answers_free(a);
+}
+
+static void test_tokens_asked_for(void)
+{
+	struct tokens *t = tokens_new();
+	const struct token_who an = {.name = "an", .role = "feed"};
+	struct token_who who = {0};
+	uint8_t good[SHA256_LEN] = {1}, bad[SHA256_LEN] = {2};
+	int64_t now = 1000 * US_PER_S, old = 5 * US_PER_S;
+
+	CHECK_INT(tokens_get(t, good, 0, now, old, &who), RC_NONE);
+	tokens_put(t, good, now, true, &an);
+	tokens_put(t, bad, now, false, &an);
+	CHECK_INT(tokens_get(t, good, 0, now + old, old, &who), RC_OK);
+	CHECK_STR(who.role, "feed");
+	CHECK_INT(tokens_get(t, good, 0, now + old + 1, old, &who), RC_NONE);
+	CHECK_INT(tokens_get(t, bad, 0, now + old + 1, old, &who), RC_DENIED);
+	CHECK_INT(tokens_get(t, bad, 0, now + 60 * US_PER_S, old, &who), RC_NONE);
+	bad[31] = 1; /* another one in the same place */
+	CHECK_INT(tokens_get(t, bad, 0, now, old, &who), RC_NONE);
+	tokens_free(t);
+}
+
+static void test_well_formed(void)
+{
+	CHECK(token_well_formed(SLICE("khn_abcdefghijABCDEFGHIJ0123456789-_abcdefgh")));
+	CHECK(!token_well_formed(SLICE("khx_abcdefghijABCDEFGHIJ0123456789-_abcdefgh")));
+	CHECK(!token_well_formed(SLICE("khn_abcdefghijABCDEFGHIJ0123456789-_abcdef h")));
+	CHECK(!token_well_formed(SLICE("khn_abc")));
+	CHECK(!token_well_formed(
+		SLICE("khn_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")));
+}
+
+int main(void)
+{
+	RUN(test_decode);
+	RUN(test_answers);
+	RUN(test_tokens_asked_for);
+	RUN(test_well_formed);
+	return check_done();
+}
