@@ -181,6 +181,54 @@ static void test_fence(void)
 	pgtest_do(w.c, "DELETE FROM part_gap");
 }
 
+/* Records of two partitions in one transaction: both are ours, or nothing happens. */
+static void test_two_partitions(void)
+{
+	static const struct says two[] = {{.id = "t1", .reporter = 1, .sender = "84911111111"},
+		{.id = "t2", .reporter = 2, .sender = "84911111111", .disposition = DISP_REJECTED}};
+	struct ledger_settings s = world_settings(&w);
+	struct part first, second;
+	struct filing f[2];
+	struct touched *t = NULL;
+	struct control control;
+	struct err e = {.text = ""};
+	size_t n = 0;
+	bool fenced;
+
+	for (int stale = 1; stale >= 0; stale--) {
+		CHECK_CASE("stale=%d", stale);
+		wipe();
+		first = w.part;
+		world_acquire(&w, 7, "me");
+		second = w.part;
+		second.epoch -= stale;
+		struct batch_part parts[] = {{.part = &first, .next = 1, .records = 1},
+			{.part = &second, .next = 1, .records = 1}};
+		struct ledger_batch b = {.parts = parts, .n_parts = 2, .filings = f, .n = 2};
+		arena_reset(w.arena);
+		for (int i = 0; i < 2; i++) {
+			f[i] = world_filing(&w, &two[i], 0);
+			f[i].part = i;
+		}
+		enum rc rc =
+			ledger_claim(w.l, &s, &b, w.now_us, w.arena, &control, &t, &n, &fenced, &e);
+		CHECK_RC(rc, stale ? RC_CONFLICT : RC_OK, &e);
+		CHECK_INT(fenced, stale);
+		if (rc == RC_OK) {
+			CHECK_RC(judge_touched(&w.judge, &control, w.now_us, t, n, w.arena), RC_OK,
+				NULL);
+			rc = ledger_settle(w.l, &s, &b, t, n, w.now_us, w.arena, &e);
+			CHECK_RC(rc, RC_OK, &e);
+		} else {
+			ledger_abort(w.l);
+		}
+		CHECK_GET("SELECT string_agg(part || ':' || next_offset || ' ' || accepted || ' ' "
+			  "|| rejected, ', '"
+			  " ORDER BY part) FROM part",
+			stale ? "0:0 0 0, 7:0 0 0" : "0:1 1 0, 7:1 0 1");
+	}
+}
+
 static void test_begin(void)
 {
 	struct err e = {.text = ""};
@@ -298,6 +346,7 @@ int main(void)
 	RUN(test_ids);
 	RUN(test_without_a_vote);
 	RUN(test_fence);
+	RUN(test_two_partitions);
 	RUN(test_begin);
 	RUN(test_refused);
 	RUN(test_connection_lost);

@@ -40,11 +40,12 @@ static const char case_sql[] = "SELECT string_agg(class || ' ' || state || ' ' |
 static void accuse(const char *sender, int first, int n, int yes, int64_t at)
 {
 	struct says says[32];
-	static int serial;
+	static char ids[1000][16]; /* one for every report of all tests */
+	static size_t serial;
 
 	for (int i = 0; i < n; i++) {
-		char *id = malloc(16); /* lives as long as the test */
-		(void)snprintf(id, 16, "w%d", serial++);
+		char *id = ids[serial];
+		(void)snprintf(id, sizeof(ids[0]), "w%zu", serial++);
 		says[i] = (struct says){.id = id,
 			.reporter = first + i,
 			.sender = sender,
