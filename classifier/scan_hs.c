@@ -11,6 +11,7 @@ struct prefilter {
 	hs_database_t *db; /* NULL: every pattern is a candidate in every text */
 	uint32_t *always;  /* what libhs could not take */
 	size_t always_n;
+	size_t patterns;
 };
 struct prefilter_scratch {
 	hs_scratch_t *hs;
@@ -114,6 +115,8 @@ enum rc prefilter_new(
 
 	if (f != NULL)
 		f->always = calloc(n + 1, sizeof(*f->always));
+	if (f != NULL)
+		f->patterns = n;
 	if (f == NULL || f->always == NULL || !wanted_fill(f, &w, pattern, n, lower))
 		(void)err_set(e, RC_RETRY, "out of memory");
 	else
@@ -171,6 +174,9 @@ void prefilter_scan(
 {
 	for (size_t i = 0; i < f->always_n; i++)
 		bit_set(out, f->always[i]);
-	if (f->db != NULL)
-		(void)hs_scan(f->db, text.ptr, (unsigned)text.len, 0, s->hs, on_match, out);
+	/* A scan that fails says nothing about any pattern: all are tried. */
+	if (f->db != NULL &&
+		hs_scan(f->db, text.ptr, (unsigned)text.len, 0, s->hs, on_match, out) != HS_SUCCESS)
+		for (size_t i = 0; i < f->patterns; i++)
+			bit_set(out, i);
 }

@@ -115,6 +115,15 @@ static void test_terms(void)
 	CHECK_NEAR(v.term[1].weight, -2, 0);
 }
 
+/* A match that ends inside what one character became takes that character whole. */
+static void test_whole_characters(void)
+{
+	struct verdict v = judged("nhập mật khẩ\u1D6B ngay"); /* one letter, folded to "ue" */
+
+	CHECK_INT(v.terms, 1);
+	CHECK_SLICE(v.term[0].match, "mật khẩ\u1D6B");
+}
+
 static void test_any_bytes(void)
 {
 	static char text[3 * BOUND_CONTENT];
@@ -194,6 +203,7 @@ int main(void)
 	RUN(test_sums_and_labels);
 	RUN(test_nothing);
 	RUN(test_terms);
+	RUN(test_whole_characters);
 	RUN(test_any_bytes);
 	RUN(test_fingerprint);
 	scan_free(scan);
