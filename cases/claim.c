@@ -44,6 +44,15 @@ static enum rc full(struct err *e)
 	return err_set(e, RC_LIMIT, "ledger: the batch's memory is used up");
 }
 
+/* An id that cannot be one is none: nobody waits for an outcome under it. */
+static bool id_readable(struct slice id)
+{
+	for (size_t i = 0; i < id.len; i++)
+		if (id.ptr[i] < 0x21 || id.ptr[i] > 0x7e)
+			return false;
+	return id.len > 0 && id.len <= BOUND_REPORT_ID;
+}
+
 static enum rc group_ids(const struct ledger_settings *s, struct ledger_batch *b, struct arena *a,
 	struct claims **out, struct err *e)
 {
@@ -58,8 +67,10 @@ static enum rc group_ids(const struct ledger_settings *s, struct ledger_batch *b
 	for (size_t i = 0; i < b->n; i++) {
 		struct filing *f = &b->filings[i];
 
-		if (f->report_id.len == 0)
+		if (!id_readable(f->report_id)) {
+			f->report_id = slice_of(NULL, 0);
 			continue;
+		}
 		if (f->disposition == DISP_QUARANTINED) /* of the others the decoder made it */
 			keys_mac(s->keys, "report_id", f->report_id, f->id_hash);
 		memcpy(k->order[k->n].hash, f->id_hash, MAC_LEN);

@@ -117,9 +117,10 @@ static void test_without_a_vote(void)
 			.disposition = DISP_REJECTED,
 			.reason = "self_report"},
 		{.id = "n5", .reporter = 5, .disposition = DISP_ROUTED},
-		{.id = "", .disposition = DISP_QUARANTINED});
+		{.id = "", .disposition = DISP_QUARANTINED},
+		{.id = "a\tb", .disposition = DISP_QUARANTINED});
 	BATCH(&w, {.id = "n6", .reporter = 6, .at = 5}, {.id = "n7", .reporter = 7, .at = 7});
-	CHECK_GET(PART, "8 4 2 0 1 1 @8");
+	CHECK_GET(PART, "9 4 2 0 1 2 @9");
 	CHECK_GET("SELECT count(*) FROM vote", "0");
 	CHECK_GET("SELECT count(DISTINCT case_id) || ' ' || count(case_id) FROM report", "2 4");
 	CHECK_GET("SELECT string_agg(service || '/' || class || ' ' || reports || ' ' || first_at, "
@@ -138,7 +139,7 @@ static void test_without_a_vote(void)
 	CHECK_HAS(GET(OUTCOMES),
 		"\"status\":\"rejected\",\"at\":\"2026-09-22T14:13:20Z\",\"reason\":\"self_"
 		"report\"");
-	CHECK_GET("SELECT count(*) FROM quarantine WHERE report_id IS NULL AND seq = 0", "1");
+	CHECK_GET("SELECT count(*) FROM quarantine WHERE report_id IS NULL AND seq = 0", "2");
 }
 
 static void test_fence(void)
