@@ -333,7 +333,7 @@ static void test_as_defined_in_any_order(void)
 
 static void test_small_arena(void)
 {
-	OWN(arena_free) struct arena *a = arena_new(1024);
+	OWN(arena_free) struct arena *a = arena_new(64);
 	struct vote v[1] = {vote_at(1, start)};
 	struct walk w;
 
