@@ -52,7 +52,8 @@ def outcomes_of(s):
 
 
 def test_outcomes(site):
-    """Every readable report id gets one answer a record: none for a conflict, forwarded for a registry message."""
+    """Every readable report id gets one answer a record: none for a conflict, forwarded for a registry message, merged for one
+    that adds to a vote."""
     s = site(partitions=2, workers=2, batch__records=70)
     prefix = f"{s.source}-"
     values = [(k, v and v.replace(b'"report_id": "', b'"report_id": "' + prefix.encode())) for k, v in Crowd(41, time.time()).records(1000)]
@@ -64,9 +65,18 @@ def test_outcomes(site):
     for j in s.judgement().judged:
         if j.report_id and j.report_id.startswith(prefix) and j.reason != "conflict":
             want[j.report_id][words.get(j.disposition, j.disposition), j.reason] += 1
-    got = outcomes_of(s)
+    got, merged = outcomes_of(s), 0
+    for statuses in got.values():
+        for (status, reason), n in list(statuses.items()):
+            if status == "merged":
+                merged += n
+                del statuses[status, reason]
+                statuses["accepted", reason] += n
     wrong = [(k, got.get(k), want.get(k)) for k in sorted(set(got) | set(want)) if got.get(k) != want.get(k)]
     assert not wrong, wrong[:10]
+    # A report is merged when a vote of its reporter, sender and day was there already.
+    judgement = s.judgement()
+    assert merged == sum(j.weight is not None for j in judgement.judged) - sum(map(len, judgement.votes.values()))
 
 
 def test_forwarded_to_the_registry(site):

@@ -79,7 +79,7 @@ def close_of(text):
 
 
 def groups_of(text, r):
-    """(groups, tail): at most two groups."""
+    """(groups, tail). A third group and later ones may name the sender too, else they are content with their brackets."""
     at = next((i for i, c in enumerate(text) if c in OPEN and i >= r.number_with_brackets(text)), None)
     shut = next((i for i, c in enumerate(text) if c in CLOSE and i >= r.number_with_brackets(text)), None)
     groups = []
@@ -96,18 +96,17 @@ def groups_of(text, r):
                 return [Group(strip(text), False)], ""
         if front:
             groups.append(Group(front, False))
-    while len(groups) < 2:
-        rest = skip_between(rest)
-        if not rest:
-            break
+    while rest := skip_between(rest):
         if rest[0] in OPEN:
             end, after = close_of(rest)
-            if strip(rest[1:end]):
+            if trim(rest[1:end]):
                 groups.append(Group(strip(rest[1:end]), True))
             rest = rest[after:]
-        else:
+        elif len(groups) < 2:
             groups.append(Group(strip(rest), False))
             rest = ""
+        else:
+            break
     return groups, strip(rest)
 
 
@@ -168,13 +167,14 @@ class Reader:
 
     def leading(self, group):
         """A number at the start of a group: (sender, rest), the longest spelling that is one."""
+        group = Group(trim(group.text), group.bracket)
         m = NUMBER_IN_WORDS.match(group.text)
-        if m is None or m.end() == len(group.text):
+        if m is None:
             return None
         ends = [i for i in range(m.end(), 0, -1) if i == m.end() or not group.text[i].isdigit()]
         for end in ends:
             it = self.plan.number(group.text[:end], self.occurred)
-            if it.found == "invalid":
+            if it.found == "invalid" or (it.scope == "short" and len(it.value) <= 6 and not group.text[:end].isdigit()):
                 continue
             if end < len(group.text) and group.text[end].isalnum():
                 continue
@@ -213,7 +213,7 @@ def find_sender(r, groups):
     if lead is not None:
         it, rest = lead
         other = r.plan.number(trim(rest), r.occurred)
-        if other.found == "ok" and (other.scope, other.value) != (it.scope, it.value):
+        if (other.scope == "number" or other.found == "old") and (other.scope, other.value) != (it.scope, it.value):
             raise Fault("two_senders")
         return it, [trim(rest)] + texts[1:]
     it = name_first(r, groups)
@@ -241,19 +241,19 @@ def find_sender(r, groups):
 def name_first(r, groups):
     """A sender ID or a word for withheld at the start of the first group: (sender, rest of the group)."""
     text, bracket = groups[0]
-    it = r.name(text)
-    if it is not None and (it.found == "withheld" or len(text.split()) == 1 or len(groups) > 1 or in_capitals(text)):
-        return it, ""
     if bracket:
-        m = re.match(r"(\S+?)\s*[-:–—](?=\s|$)|(\S+?)\s*:", text)
-        word = m and (m.group(1) or m.group(2))
-        if word and has_capital(word):
-            it = r.name(word)
-            if it is not None:
-                return it, text[len(word) :]
-        return None
+        it = r.name(text)
+        if it is not None and (it.found == "withheld" or len(text.split()) == 1 or len(groups) > 1 or in_capitals(text)):
+            return it, ""
+    m = re.match(r"([^\s:–—-]+)\s*[:–—-]", text)
+    if m is not None and has_capital(m.group(1)):
+        it = r.name(m.group(1))
+        if it is not None:
+            return it, text[m.end(1) :]
     words = text.split()
-    if in_capitals(words[0]) and (len(words) == 1 or words[1] != words[1].upper() or not has_capital(words[1])):
+    if not bracket and r.name(text) is not None and r.name(text).found == "withheld":
+        return r.name(text), ""
+    if not bracket and in_capitals(words[0]) and (len(words) == 1 or words[1] != words[1].upper() or not has_capital(words[1])):
         it = r.name(words[0])
         if it is not None:
             return it, text[len(words[0]) :]
