@@ -52,7 +52,8 @@ static void split(struct decoder *d, struct slice text, struct arena *a, struct 
 		quarantine(out, "no_sender", "field text names no sender");
 		return;
 	case SMS_TWO_SENDERS:
-		quarantine(out, "two_senders", "field text names two different senders");
+		quarantine(out, "two_senders",
+			"field text names two different senders, or can be read so");
 		return;
 	}
 	if (parts.content.ptr == NULL) {

@@ -47,15 +47,24 @@ static inline bool look_service_line(const struct look *l)
 {
 	return l->seen == SEEN_SHORT && strlen(l->who.value) > 6;
 }
-/* A name that looks like a sender ID and not like words: one token with a capital; `all`: all letters, two at least, are capitals. */
+/* A short code that is, or begins like, a service line. */
+static inline bool look_service_start(const struct look *l)
+{
+	return l->seen == SEEN_SHORT &&
+		(strncmp(l->who.value, "1800", 4) == 0 || strncmp(l->who.value, "1900", 4) == 0);
+}
+/* A name that looks like a sender ID and not like words: one token with a capital (A-Z); `all`: with two at least and none of a-z. */
 bool sms_brand(const struct look *l, struct slice s, bool all);
 
-/* A sender written as digits at the very start of `s`, whatever follows: its text in *out. */
-bool sms_lead(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
+/* A sender written as digits at the very start of `s`, whatever follows: 1, its text in *out and its meaning in *look. 0: there is none. 2: the
+ * digits can be read as a short code or, with those behind it, as a number. */
+int sms_lead(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
 	struct look *look);
-/* Numbers (no short codes) anywhere in the first 1,024 bytes: 0, 1 or 2 for "two or more different ones"; the first one's text and
+/* Numbers (no short codes) that begin in the first 1,024 bytes: 0, 1 or 2 for "two or more different ones"; the first one's text and
  * meaning in *out, *look. */
 int sms_find(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
 	struct look *look);
+/* A number as sms_find takes it, at the very start of `s`. */
+bool sms_begins(const struct plan *p, struct slice s, int64_t occurred_us, struct look *look);
 /* Three digits or more and no letters: somebody meant a number. */
 bool sms_number_like(struct slice s);

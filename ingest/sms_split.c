@@ -96,7 +96,6 @@ static bool head(const struct plan *p, struct slice s, int64_t when, struct layo
 	struct group g = {.bracketed = false}, next = {.bracketed = true};
 	size_t at = 0, n, end;
 	enum sign sign = SIGN_END;
-	struct slice part;
 	struct look look;
 
 	for (; at < s.len; at += n) {
@@ -119,7 +118,7 @@ static bool head(const struct plan *p, struct slice s, int64_t when, struct layo
 		!sms_brand(&g.look, g.in, true)) {
 		(void)bracket(from(s, at), &next);
 		look = sms_look(p, next.in, when);
-		if (!look_clear(&look) || sms_lead(p, g.in, when, &part, &look))
+		if (!look_clear(&look))
 			return false;
 	}
 	l->g[l->n++] = g;
@@ -127,21 +126,20 @@ static bool head(const struct plan *p, struct slice s, int64_t when, struct layo
 	return true;
 }
 
-/* `V (+84) 812341213 lua dao`: the first bracket is part of a number. */
+/* `V (+84) 812341213 lua dao`: the first bracket is part of a number, and none by itself. */
 static bool number_in_brackets(const struct plan *p, struct slice s, int64_t when, struct layout *l)
 {
-	struct group g = {.bracketed = false};
-	size_t n, opened = 0, closed = 0;
+	struct group g = {.bracketed = true};
+	struct look look;
+	size_t len;
 
-	if (!sms_lead(p, s, when, &g.in, &g.look))
+	(void)bracket(s, &g);
+	look = sms_look(p, g.in, when);
+	len = strlen(look.who.value);
+	if (look_clear(&look) && !(len == 4 && look_service_start(&look)))
 		return false;
-	for (size_t at = 0; at < g.in.len; at += n) {
-		enum sign sign = sms_sign(from(g.in, at), &n);
-
-		opened += sign == SIGN_OPEN;
-		closed += sign == SIGN_CLOSE;
-	}
-	if (closed == 0 || opened != closed)
+	g = (struct group){.bracketed = false};
+	if (sms_lead(p, s, when, &g.in, &g.look) != 1)
 		return false;
 	g.raw = g.in;
 	l->g[l->n++] = g;
@@ -180,8 +178,27 @@ static void choose(struct choice *c, const struct layout *l, size_t g)
 	*c = (struct choice){.g = g, .sender = l->g[g].in};
 }
 
+/* The first group begins with another sender, `V 0812341213 goi tu (0912345678)`. In brackets a short code is rather an amount. */
+static bool begins_otherwise(
+	const struct plan *p, const struct group *g, const struct look *than, int64_t when)
+{
+	struct slice part;
+	struct look look;
+
+	switch (sms_lead(p, g->in, when, &part, &look)) {
+	case 0:
+		return false;
+	case 1:
+		return !same(&look, than) &&
+			(!g->bracketed || look.seen == SEEN_NUMBER || look_service_line(&look));
+	default:
+		return !g->bracketed;
+	}
+}
+
 /* Groups that are a number or a short code and nothing else. SMS_NO_SENDER: there is none, look on. */
-static enum sms_kind whole_groups(const struct layout *l, struct choice *c)
+static enum sms_kind whole_groups(
+	const struct plan *p, const struct layout *l, int64_t when, struct choice *c)
 {
 	size_t found = l->n;
 
@@ -201,6 +218,8 @@ static enum sms_kind whole_groups(const struct layout *l, struct choice *c)
 		return SMS_NO_SENDER;
 	if (found > 0 && sms_brand(&l->g[0].look, l->g[0].in, !l->g[0].bracketed))
 		return SMS_TWO_SENDERS; /* a sender ID and a number: whose message it was is not ours to guess */
+	if (found > 0 && begins_otherwise(p, &l->g[0], &l->g[found].look, when))
+		return SMS_TWO_SENDERS;
 	choose(c, l, found);
 	return SMS_REPORT;
 }
@@ -213,37 +232,60 @@ static enum sms_kind leading(
 	struct slice part, rest;
 	struct look look, other;
 
-	if (!sms_lead(p, g->in, when, &part, &look))
+	switch (sms_lead(p, g->in, when, &part, &look)) {
+	case 0:
 		return SMS_NO_SENDER;
+	case 1:
+		break;
+	default:
+		return SMS_TWO_SENDERS;
+	}
 	if (g->look.seen == SEEN_NAME && look.seen == SEEN_SHORT && l->n > 1)
 		return SMS_NO_SENDER; /* "333 TAXI" in its own group is a name */
 	choose_part(c, 0, g->in, part);
 	rest = sms_trim(c->after);
-	other = sms_look(p, rest, when);
-	if (other.seen == SEEN_NUMBER && !same(&look, &other))
+	if ((sms_begins(p, rest, when, &other) ||
+		    (other = sms_look(p, rest, when)).seen == SEEN_NUMBER) &&
+		!same(&look, &other))
 		return SMS_TWO_SENDERS;
 	return SMS_REPORT;
 }
 
-/* `S (VIETCOMBANK - noi dung)`, `V an danh - noi dung`: a name or a word for "withheld" before the first dash or colon. */
-static bool before_dash(const struct plan *p, struct slice in, int64_t when, struct slice *out)
+static bool dash_or_colon(struct slice in, size_t at, bool after_blank)
 {
+	size_t n;
+	uint32_t c = sms_char(from(in, at), &n);
+	enum sign next = sms_sign(from(in, at + n), &n);
+
+	return c == ':' ||
+		((c == '-' || c == 0x2013 || c == 0x2014) &&
+			(after_blank || next == SIGN_BLANK || next == SIGN_END));
+}
+
+/* `S (VIETCOMBANK - noi dung)`, `V an danh - noi dung`: a name or a word for "withheld" before the first dash or colon. Outside brackets
+ * it is in capitals. A number right behind it may be the sender as well as he may be. */
+static enum sms_kind before_dash(
+	const struct plan *p, const struct group *g, int64_t when, struct slice *out)
+{
+	struct slice in = g->in;
+	bool after_blank = false;
 	size_t n;
 
 	for (size_t at = 0; at < in.len && at <= 48; at += n) {
-		uint32_t c;
+		enum sign sign = sms_sign(from(in, at), &n);
 		struct look look;
 
-		(void)sms_sign(from(in, at), &n);
-		c = sms_char(from(in, at), &n);
-		if (c != '-' && c != ':' && c != 0x2013 && c != 0x2014)
-			continue;
-		*out = sms_trim_blanks(slice_of(in.ptr, at));
-		look = sms_look(p, *out, when);
-		if (look.seen == SEEN_HIDDEN || sms_brand(&look, *out, false))
-			return true;
+		if (dash_or_colon(in, at, after_blank)) {
+			*out = sms_trim_blanks(slice_of(in.ptr, at));
+			look = sms_look(p, *out, when);
+			if (look.seen == SEEN_HIDDEN || sms_brand(&look, *out, !g->bracketed))
+				return sms_begins(p, sms_trim(from(in, at)), when, &look)
+					? SMS_TWO_SENDERS
+					: SMS_REPORT;
+		}
+		after_blank = sign == SIGN_BLANK;
 	}
-	return false;
+	return SMS_NO_SENDER;
 }
 
 /* `S VIETCOMBANK noi dung`: the first word is a sender ID in capitals and the next one is not (else it is a shouted text). */
@@ -285,23 +327,25 @@ static bool lone_name(struct slice in)
 }
 
 /* A name or "withheld" in the place of the sender. */
-static bool named(const struct plan *p, const struct layout *l, int64_t when, struct choice *c)
+static enum sms_kind named(
+	const struct plan *p, const struct layout *l, int64_t when, struct choice *c)
 {
 	const struct group *g = &l->g[0];
+	enum sms_kind kind;
 	struct slice part;
 
 	if (g->look.seen == SEEN_HIDDEN ||
 		(g->look.seen == SEEN_NAME && g->bracketed && (l->n > 1 || lone_name(g->in))) ||
 		sms_brand(&g->look, g->in, !g->bracketed)) {
 		choose(c, l, 0);
-		return true;
+		return SMS_REPORT;
 	}
-	if (before_dash(p, g->in, when, &part) ||
-		(!g->bracketed && first_word(p, g->in, when, &part))) {
+	kind = before_dash(p, g, when, &part);
+	if (kind == SMS_NO_SENDER && !g->bracketed && first_word(p, g->in, when, &part))
+		kind = SMS_REPORT;
+	if (kind == SMS_REPORT)
 		choose_part(c, 0, g->in, part);
-		return true;
-	}
-	return false;
+	return kind;
 }
 
 /* One number somewhere among the words of the groups from `first` to before `end`. */
@@ -339,21 +383,24 @@ static bool reversed_name(const struct layout *l, struct choice *c)
 static enum sms_kind sender_of(
 	const struct plan *p, const struct layout *l, int64_t when, struct choice *c)
 {
-	enum sms_kind kind = whole_groups(l, c);
+	enum sms_kind kind = whole_groups(p, l, when, c);
 	struct slice first = l->g[0].in, word;
+	struct look look;
 	size_t n = 0, end = 0;
 
-	if (kind != SMS_NO_SENDER || (kind = leading(p, l, when, c)) != SMS_NO_SENDER)
+	if (kind != SMS_NO_SENDER || (kind = leading(p, l, when, c)) != SMS_NO_SENDER ||
+		(kind = named(p, l, when, c)) != SMS_NO_SENDER ||
+		(kind = among_words(p, l, 0, 1, when, c)) != SMS_NO_SENDER)
 		return kind;
-	if (named(p, l, when, c))
-		return SMS_REPORT;
-	if ((kind = among_words(p, l, 0, 1, when, c)) != SMS_NO_SENDER)
-		return kind;
-	/* A number that we do not understand in the place of the sender: say so (bad_sender), and take no other for it. */
+	/* A number that we do not understand in the place of the sender: say so (bad_sender), and take no other for it. What would be one if
+	 * it were not an amount (350.000.000) is not ours to guess either. */
 	while (end < first.len && sms_sign(from(first, end), &n) != SIGN_BLANK)
 		end += n;
 	word = l->g[0].bracketed || sms_number_like(first) ? first : slice_of(first.ptr, end);
 	if (sms_number_like(word)) {
+		look = sms_look(p, word, when);
+		if (look_clear(&look))
+			return SMS_TWO_SENDERS;
 		choose_part(c, 0, first, word);
 		return SMS_REPORT;
 	}

@@ -200,6 +200,19 @@ bool sms_word(struct slice *s, const char *word)
 	return true;
 }
 
+/* What nobody means as a sender ID in a message: marks of advertising, words before a number or a content, and any text with a bracket,
+ * which is rather a piece of one. */
+static bool no_sender_id(const char *value)
+{
+	static const char *const labels[] = {
+		"qc", "ad", "dkqc", "so", "sdt", "dt", "dd", "tel", "phone", "hotline", "lh", "nd"};
+
+	for (size_t i = 0; i < ARRAY_LEN(labels); i++)
+		if (strcmp(value, labels[i]) == 0)
+			return true;
+	return strpbrk(value, "()") != NULL;
+}
+
 struct look sms_look(const struct plan *p, struct slice s, int64_t occurred_us)
 {
 	struct look l = {.seen = SEEN_OTHER};
@@ -215,6 +228,8 @@ struct look sms_look(const struct plan *p, struct slice s, int64_t occurred_us)
 		l.seen = l.who.scope == SCOPE_NUMBER ? SEEN_NUMBER
 			: l.who.scope == SCOPE_SHORT ? SEEN_SHORT
 						     : SEEN_NAME;
+		if (l.seen == SEEN_NAME && no_sender_id(l.who.value))
+			l.seen = SEEN_OTHER;
 		break;
 	case SENDER_OLD:
 		l.seen = SEEN_NUMBER;
@@ -230,16 +245,18 @@ struct look sms_look(const struct plan *p, struct slice s, int64_t occurred_us)
 
 bool sms_brand(const struct look *l, struct slice s, bool all)
 {
-	size_t capitals = 0, small = 0;
+	size_t capitals = 0, small = 0, n;
 
 	if (l->seen != SEEN_NAME)
 		return false;
 	s = sms_trim_blanks(s);
-	for (size_t i = 0; i < s.len; i++) {
-		if (is_space((unsigned char)s.ptr[i]))
+	for (size_t at = 0; at < s.len; at += n) {
+		uint32_t c = sms_char(from(s, at), &n);
+
+		if (is_space(c))
 			return false;
-		capitals += s.ptr[i] >= 'A' && s.ptr[i] <= 'Z';
-		small += s.ptr[i] >= 'a' && s.ptr[i] <= 'z';
+		capitals += c >= 'A' && c <= 'Z';
+		small += c >= 'a' && c <= 'z';
 	}
 	return all ? capitals >= 2 && small == 0 : capitals > 0;
 }
@@ -247,8 +264,8 @@ bool sms_brand(const struct look *l, struct slice s, bool all)
 /* Walks the written forms that one number can end at: after each run of digits. False when there is no further one. */
 struct ends {
 	struct slice s;
-	size_t at, digits;
-	int depth; /* of round brackets inside the number */
+	size_t at, digits, first; /* first: digits of the first run */
+	int depth;                /* of brackets inside the number */
 };
 
 static bool next_end(struct ends *e)
@@ -259,8 +276,10 @@ static bool next_end(struct ends *e)
 		size_t n;
 		enum sign sign = sms_sign(from(e->s, e->at), &n);
 
-		if (in_digits && sign != SIGN_DIGIT)
+		if (in_digits && sign != SIGN_DIGIT) {
+			e->first = e->first == 0 ? e->digits : e->first;
 			return true;
+		}
 		if (sign == SIGN_DIGIT) {
 			in_digits = true;
 			if (++e->digits > LEAD_DIGITS)
@@ -279,34 +298,127 @@ static bool next_end(struct ends *e)
 	}
 }
 
-bool sms_lead(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
+/* A word is over where `s` begins: `1900 1255 1.000d` must not end after 1255 1, nor 500 in 500.000 or 500%. */
+static bool word_over(struct slice s)
+{
+	size_t n, next;
+
+	switch (sms_sign(s, &n)) {
+	case SIGN_SEPARATOR:
+		return sms_sign(from(s, n), &next) != SIGN_DIGIT;
+	case SIGN_OTHER:
+		return strchr("!?\"'", s.ptr[0]) != NULL;
+	case SIGN_DIGIT:
+	case SIGN_LETTER:
+	case SIGN_PLUS:
+		return false;
+	default:
+		return true;
+	}
+}
+
+enum reading {
+	READ_NOT,      /* no sender ends here */
+	READ_SHORT,    /* a short code; may be the beginning of more */
+	READ_GROWING,  /* a sender, and a longer one would be one too */
+	READ_COMPLETE, /* a sender; what follows is text */
+	READ_BARE      /* a number of our plan without its 0, in pieces */
+};
+
+/* What the written form is that ends at the run of digits where the walk is. A number of our own plan has one length. All others must end
+ * with a word, and are complete when the first run is as long as nobody writes a part of a number. */
+static enum reading reading(const struct ends *e, const struct look *l)
+{
+	size_t n, len = strlen(l->who.value);
+	bool first = e->digits == e->first;
+	struct slice rest = from(e->s, e->at);
+
+	if (e->depth != 0 || !look_clear(l))
+		return READ_NOT;
+	if (l->seen == SEEN_NUMBER && strncmp(l->who.value, "84", 2) == 0) {
+		bool bare = len == e->digits + 2; /* neither 0 nor 84 in front */
+
+		if (!bare)
+			return READ_COMPLETE;
+		return !word_over(rest) ? READ_NOT : first ? READ_COMPLETE : READ_BARE;
+	}
+	if (sms_sign(rest, &n) == SIGN_LETTER || (!first && !word_over(rest)))
+		return READ_NOT;
+	if (l->seen == SEEN_NUMBER)
+		return first && len >= 10 ? READ_COMPLETE : READ_GROWING;
+	if (!look_service_line(l))
+		return first && word_over(rest) ? READ_SHORT : READ_NOT;
+	if (len == e->digits && e->first < 4) /* 1.800.000.000 is an amount */
+		return READ_NOT;
+	return first ? READ_COMPLETE : READ_GROWING;
+}
+
+int sms_lead(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
 	struct look *look)
 {
 	struct ends e = {.s = s};
 	struct slice best = {0};
-	bool found = false;
+	bool code =
+		false; /* the best so far is a short code that is no beginning of 1800 or 1900 */
 
-	for (bool first = true; next_end(&e); first = false) {
+	while (next_end(&e)) {
 		struct slice part = slice_of(s.ptr, e.at);
 		struct look l = sms_look(p, part, occurred_us);
-		bool domestic = l.seen == SEEN_NUMBER && strncmp(l.who.value, "84", 2) == 0;
+		enum reading r = reading(&e, &l);
 
-		if (!look_clear(&l) || (l.seen == SEEN_SHORT && !first && !look_service_line(&l)))
+		if (r == READ_NOT)
 			continue;
-		/* A number of our own plan has one length: what follows is text. A short code is one run of digits, and only what
-		 * begins like a service line may grow. Foreign numbers and service lines are as long as they can be. */
+		if (code) /* `912 345 678`: 912, or a number? */
+			return 2;
+		if (r == READ_BARE)
+			break;
 		best = part;
 		*look = l;
-		found = true;
-		if (domestic ||
-			(l.seen == SEEN_SHORT && !look_service_line(&l) &&
-				strncmp(l.who.value, "1800", 4) != 0 &&
-				strncmp(l.who.value, "1900", 4) != 0))
+		code = r == READ_SHORT && !look_service_start(&l);
+		if (r == READ_COMPLETE)
 			break;
 	}
-	if (found)
-		*out = best;
+	if (best.ptr == NULL)
+		return 0;
+	*out = best;
+	return 1;
+}
+
+/* Among words only what was written as a number is one: `0812…`, `84812…`, `+1 202…`, `1900…`; not an amount or an account. */
+static bool word_number(const struct plan *p, struct slice s, int64_t occurred_us,
+	struct slice *out, struct look *look)
+{
+	struct ends e = {.s = s};
+	size_t n;
+	bool plus = sms_sign(s, &n) == SIGN_PLUS, found = false;
+
+	while (next_end(&e)) {
+		struct slice part = slice_of(s.ptr, e.at);
+		struct look l = sms_look(p, part, occurred_us);
+		enum reading r = reading(&e, &l);
+		bool foreign = l.seen == SEEN_NUMBER && strncmp(l.who.value, "84", 2) != 0;
+		bool bare =
+			l.seen == SEEN_NUMBER && !foreign && strlen(l.who.value) == e.digits + 2;
+
+		if ((r != READ_GROWING && r != READ_COMPLETE) || bare || (foreign && !plus))
+			continue;
+		*out = part;
+		*look = l;
+		found = true;
+		if (r == READ_COMPLETE)
+			break;
+	}
 	return found;
+}
+
+bool sms_begins(const struct plan *p, struct slice s, int64_t occurred_us, struct look *look)
+{
+	struct slice part;
+	size_t n;
+	enum sign sign = sms_sign(s, &n);
+
+	return (sign == SIGN_DIGIT || sign == SIGN_PLUS) &&
+		word_number(p, s, occurred_us, &part, look);
 }
 
 int sms_find(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
@@ -315,16 +427,13 @@ int sms_find(const struct plan *p, struct slice s, int64_t occurred_us, struct s
 	bool in_word = false, found = false;
 	size_t n;
 
-	if (s.len > FIND_BYTES)
-		s.len = FIND_BYTES;
-	for (size_t at = 0; at < s.len; at += n) {
+	for (size_t at = 0; at < s.len && at < FIND_BYTES; at += n) {
 		enum sign sign = sms_sign(from(s, at), &n);
 		struct slice part;
 		struct look l;
 
 		if (!in_word && (sign == SIGN_DIGIT || sign == SIGN_PLUS) &&
-			sms_lead(p, from(s, at), occurred_us, &part, &l) &&
-			(l.seen == SEEN_NUMBER || look_service_line(&l))) {
+			word_number(p, from(s, at), occurred_us, &part, &l)) {
 			n = part.len;
 			if (found && strcmp(look->who.value, l.who.value) != 0)
 				return 2;
