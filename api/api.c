@@ -7,7 +7,9 @@
 #include "api/private.h"
 
 #define STOP_WAIT_MS 5000
-#define TOKENS_OLD_US (5 * US_PER_S) /* what asks the database anyway believes nothing older */
+#define TOKENS_OLD_US \
+	(5 * US_PER_S) /* what asks the database anyway believes nothing older; what is answered   \
+			* from memory is believed until the list itself is too old */
 #define LOG_LINES_PER_S 50
 
 /* ---- rights ---- */
@@ -69,7 +71,7 @@ static bool recognise(struct api *a, struct exchange *x, struct request *r)
 		return unauthorized(x);
 	keys_token_mac(a->s.keys, token, mac);
 	int64_t old_max_us =
-		r->route->place == IN_MEMORY ? a->stale_max_s * US_PER_S : TOKENS_OLD_US;
+		(r->route->place == IN_MEMORY ? a->stale_max_s * US_PER_S : 0) + TOKENS_OLD_US;
 	enum rc rc = tokens_get(
 		a->tokens, mac, a->s.clk->now_us(a->s.clk), api_mono(a), old_max_us, &r->who);
 	if (rc == RC_DENIED)

@@ -300,8 +300,11 @@ static void decode_query(struct exchange *x)
 	for (size_t i = 0; i < x->queries && x->bad == NULL; i++) {
 		struct slice *v = &x->query[i].value;
 		const char *why;
-		if (!http_decode(*v, at, v->len + 1, &why))
+		if (!http_decode(*v, at, v->len + 1, &why)) {
 			x->bad = why;
+			x->queries = 0; /* what was not decoded is not to be seen */
+			return;
+		}
 		*v = slice_str(at);
 		at += v->len + 1;
 	}

@@ -16,6 +16,7 @@ bool http_decode(struct slice s, char *out, size_t room, const char **why)
 {
 	size_t n = 0;
 
+	out[0] = '\0';
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 		if (c == '%') {
