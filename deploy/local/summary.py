@@ -7,7 +7,7 @@
     summary.py records                how many records the ledger has counted
     summary.py show                   the summary
     summary.py check                  the invariants, one line each; exit 1 when one does not hold
-    summary.py pick                   a blocked, a protected and a brigaded sender for the examples, as shell variables
+    summary.py pick                   a blocked, a protected and a brigaded sender and a report for the examples, as shell variables
 """
 import hashlib
 import json
@@ -264,6 +264,10 @@ def pick():
                    "ORDER BY t.votes DESC, s.value LIMIT 1")
     for name, found in (("BLOCKED", blocked), ("PROTECTED", shielded), ("BRIGADED", brigaded)):
         print(f"{name}={found.get('value', '')}\n{name}_SERVICE={SERVICES[found['service']] if found else ''}")
+    # A report id is any printable ASCII: one that needs no quoting in a shell and a path.
+    report = one("SELECT report_id FROM report WHERE disposition = 0 AND reason = 'counted' AND report_id ~ '^[A-Za-z0-9:._-]+$' "
+                 "ORDER BY text_score DESC, report_id LIMIT 1")
+    print(f"REPORT={report.get('report_id', '')}")
     return 0
 
 

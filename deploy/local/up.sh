@@ -323,6 +323,10 @@ L
   # a protected sender that was reported: in a queue for people, never barred by itself
   curl -s -H "Authorization: Bearer \$T" \$A/v1/senders/$PROTECTED/why | jq
 L
+	[ -z "$REPORT" ] || cat <<L
+  # what became of one report
+  curl -s -H "Authorization: Bearer \$T" \$A/v1/reports/$REPORT | jq
+L
 	[ -z "$BRIGADED" ] || cat <<L
   # many reports and no independent signal: held for people, not blocked
   curl -s -H "Authorization: Bearer \$T" \$A/v1/senders/$BRIGADED/why | jq
@@ -330,7 +334,7 @@ L
 	cat <<L
   # the list as a subscriber gets it, and the figures
   curl -s -H "Authorization: Bearer \$T" "\$A/v1/feed/snapshot?service=sms" | head -n 3
-  curl -s \$A/metrics | grep '^khien_' | head
+  curl -s \$A/metrics | grep -E '^khien_(records|batch_seconds_(sum|count)|blocklist|lookup)'
   psql -h $PGHOST -p $PGPORT -U khien khien -c 'select * from conservation'
 L
 }
