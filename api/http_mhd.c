@@ -353,10 +353,19 @@ static bool body_follows(struct exchange *x)
 
 /* ---- a request's way ---- */
 
+/* What answer() wrote in another thread is seen here. The library's own locks see to that already; this one says so to whoever reads
+ * or checks. */
+static void after_answer(struct exchange *x)
+{
+	pthread_mutex_lock(&x->lock);
+	pthread_mutex_unlock(&x->lock);
+}
+
 static void exchange_free(struct exchange *x)
 {
 	if (x == NULL)
 		return;
+	after_answer(x);
 	if (x->response != NULL)
 		MHD_destroy_response(x->response);
 	atomic_fetch_sub(&x->http->gathered, x->body.len);
@@ -479,8 +488,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
 		*size = 0;
 		return on_body(x, piece);
 	}
-	if (x->stage == READY)
+	if (x->stage == READY) {
+		after_answer(x);
 		return send_response(x);
+	}
 	if (x->stage == WAITING)
 		return MHD_YES;
 	return dispatch(x);
