@@ -3,6 +3,8 @@
 
 #define BOUND_RECORD (64 * 1024)	/* a Kafka record that is looked into; larger ones are quarantined, cut */
 #define BOUND_CONTENT 4096		/* what of a message is scanned */
+#define BOUND_SENDER_RAW 256		/* of what was written as a sender that was understood */
+#define BOUND_WORD 128			/* a report's category */
 #define BOUND_REPORT_ID 128		/* printable ASCII */
 #define BOUND_JSON_DEPTH 32
 #define BOUND_QUARANTINE_KEEP (64 * 1024) /* bytes of a quarantined record that are kept */

@@ -50,11 +50,11 @@ static bool bad_part(struct report *out, size_t i, const char *want)
 	return quarantine(out, "bad_contact", "field contact.%s is not %s", parts[i].name, want);
 }
 
-/* Sorts the members of `contact`; those we do not know go to extra as "contact":{…}. */
+/* Sorts the members of `contact`; the message id and those we do not know go to extra as "contact":{…}. */
 static void contact_sort(struct decoder *d, struct json contact, struct json values[PARTS])
 {
 	struct json_iter it = json_iter(contact);
-	size_t unknown = 0;
+	size_t kept = 0;
 	struct slice key;
 	struct json value;
 
@@ -65,9 +65,10 @@ static void contact_sort(struct decoder *d, struct json contact, struct json val
 			i++;
 		if (i < PARTS) {
 			values[i] = value.kind != JSON_NULL ? value : (struct json){0};
-			continue;
+			if (i != MESSAGE_ID || value.kind != JSON_TEXT)
+				continue;
 		}
-		if (unknown++ == 0) {
+		if (kept++ == 0) {
 			buf_byte(&d->extra, d->extra.len == 0 ? '{' : ',');
 			buf_add(&d->extra, SLICE("\"contact\":{"));
 		} else {
@@ -77,7 +78,7 @@ static void contact_sort(struct decoder *d, struct json contact, struct json val
 		buf_byte(&d->extra, ':');
 		json_write(value, &d->extra);
 	}
-	if (unknown > 0)
+	if (kept > 0)
 		buf_byte(&d->extra, '}');
 }
 
@@ -95,8 +96,7 @@ static bool duration_field(struct json v, struct report *out)
 }
 
 /* The contact part of check 8. */
-static bool contact_field(
-	struct decoder *d, const struct json values[PARTS], struct arena *a, struct report *out)
+static bool contact_field(const struct json values[PARTS], struct report *out)
 {
 	enum service service;
 
@@ -113,10 +113,7 @@ static bool contact_field(
 	if (values[ORIGIN].kind != JSON_NONE &&
 		!origin_parse(json_text(values[ORIGIN]), &out->origin))
 		return bad_part(out, ORIGIN, "one of own, other, foreign, unknown");
-	if (!duration_field(values[DURATION], out))
-		return false;
-	out->message_id = text_or_extra(d, a, "contact.message_id", values[MESSAGE_ID]);
-	return true;
+	return duration_field(values[DURATION], out);
 }
 
 static bool verified_by_channel(enum channel c)
@@ -145,7 +142,7 @@ static void decode_complaint(
 		quarantine(out, "bad_kind", "field kind is none of S, V, LD");
 		return;
 	}
-	if (!contact_field(d, contact, a, out) ||
+	if (!contact_field(contact, out) ||
 		!time_field(v[RECEIVED_AT], "received_at", &out->received_at, out) ||
 		(v[OCCURRED_AT].kind == JSON_TEXT &&
 			!time_field(v[OCCURRED_AT], "occurred_at", &out->occurred_at, out)) ||
@@ -156,7 +153,8 @@ static void decode_complaint(
 	out->sender_raw = decoder_keep(d, a, json_text(v[SENDER]));
 	out->content = decoder_keep(d, a, json_text(v[CONTENT]));
 	out->category = text_or_extra(d, a, "category", v[CATEGORY]);
-	out->serving_carrier = text_or_extra(d, a, "serving_carrier", v[CARRIER]);
+	if (v[CARRIER].kind == JSON_TEXT)
+		extra_add(d, SLICE("serving_carrier"), v[CARRIER]);
 	extra_close(d, a, out);
 	if (!d->full)
 		judge(d, out);

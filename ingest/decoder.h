@@ -41,7 +41,8 @@ bool fields_check(const struct field *fields, size_t n, const struct json *value
 bool report_id_field(struct json v, struct report *out);
 /* Appends "key":value to d->extra. */
 void extra_add(struct decoder *d, struct slice key, struct json value);
-/* The optional text `v` in the arena. One that holds NUL goes to d->extra unchanged instead: no column could hold it. */
+/* The optional word `v` in the arena. One that holds NUL or is longer than BOUND_WORD goes to d->extra unchanged instead: no column could hold
+ * it, or it is no word. */
 struct slice text_or_extra(struct decoder *d, struct arena *a, const char *key, struct json v);
 /* Closes d->extra into out->extra. */
 void extra_close(struct decoder *d, struct arena *a, struct report *out);

@@ -119,7 +119,7 @@ struct slice text_or_extra(struct decoder *d, struct arena *a, const char *key, 
 
 	if (text.len == 0)
 		return SLICE("");
-	if (memchr(text.ptr, '\0', text.len) == NULL)
+	if (text.len <= BOUND_WORD && memchr(text.ptr, '\0', text.len) == NULL)
 		return decoder_keep(d, a, text);
 	extra_add(d, slice_str(key), v);
 	return SLICE("");

@@ -28,7 +28,7 @@ struct report {
 	bool verified;
 	struct sender sender; /* SCOPE_NONE: withheld or old number (sender_hint) */
 	struct sender sender_hint;
-	struct slice sender_raw;
+	struct slice sender_raw; /* as written; at most BOUND_SENDER_RAW bytes */
 	enum attribution attribution;
 	struct slice content; /* may be empty */
 	bool content_cut;     /* longer than BOUND_CONTENT */
@@ -36,8 +36,9 @@ struct report {
 	enum matched matched;
 	enum origin origin;
 	int32_t duration_s; /* -1 when absent */
-	struct slice message_id, serving_carrier;
-	struct slice extra;   /* unknown fields and evidence as one JSON object, or empty */
+	struct slice
+		extra; /* what has no place above, as one JSON object, or empty: unknown fields, evidence,
+	                     * contact.message_id, serving_carrier */
 	const char *route_to; /* of ROUTED: the topic, "registry-requests" */
 	struct slice registry_text;
 	/* weight of the report before the reporter's trust: 0 or 1; docs/judgement.md section 3 */

@@ -131,8 +131,9 @@ enum rc position_save(struct position *p, const struct lines *l, struct err *e)
 	buf_init(&text, STATE_CAP);
 	if (rc != RC_OK)
 		return rc;
-	buf_fmt(&text, "name %s\nat %" PRIu64 "\nline %" PRIu64 "\nrecords %" PRIu64 "\nhead %s\n",
-		l->name, p->at, p->line, p->records, p->head);
+	/* the name last: it may hold anything */
+	buf_fmt(&text, "at %" PRIu64 "\nline %" PRIu64 "\nrecords %" PRIu64 "\nhead %s\nname %s\n",
+		p->at, p->line, p->records, p->head, l->name);
 	return replace(p->path, &text, e);
 }
 

@@ -1,6 +1,20 @@
 /* What a report that was understood is worth: content and sender checked, the rejections, and the weight before the reporter's trust
  * (docs/judgement.md, checks 13 to 20 and section 3). Leaves out duplicates, which only the ledger can see. */
 #include "ingest/decoder.h"
+#include "ingest/sms.h"
+
+/* A sender that was understood is short: a long text is blanks and marks around it, of which no more is kept than a column should hold. */
+static struct slice without_padding(struct slice s)
+{
+	if (s.len <= BOUND_SENDER_RAW)
+		return s;
+	s = sms_skip_blanks(s);
+	if (s.len > BOUND_SENDER_RAW)
+		s.len = BOUND_SENDER_RAW;
+	while (!slice_utf8_valid(s)) /* it was, before the cut: three steps at most */
+		s.len--;
+	return s;
+}
 
 /* Check 13 and 14. False: quarantined. */
 static bool content_and_sender(const struct decoder *d, struct report *out)
@@ -14,6 +28,10 @@ static bool content_and_sender(const struct decoder *d, struct report *out)
 			out, "bad_content", "the content has %zu bytes", out->content.len);
 	if (out->content.len > 0 && memchr(out->content.ptr, '\0', out->content.len) != NULL)
 		return quarantine(out, "bad_content", "the content holds a NUL character");
+	/* "an\0danh" reads as withheld, but no column could hold it */
+	if (out->sender_raw.len > 0 &&
+		memchr(out->sender_raw.ptr, '\0', out->sender_raw.len) != NULL)
+		return quarantine(out, "bad_sender", "the sender holds a NUL character");
 	switch (sender_parse(d->rules->plan, out->sender_raw, when, &found, &why)) {
 	case SENDER_OK:
 		out->sender = found;
@@ -26,6 +44,7 @@ static bool content_and_sender(const struct decoder *d, struct report *out)
 	case SENDER_INVALID:
 		return quarantine(out, "bad_sender", "the sender: %s", why);
 	}
+	out->sender_raw = without_padding(out->sender_raw);
 	return true;
 }
 

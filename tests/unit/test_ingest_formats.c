@@ -280,11 +280,10 @@ static void test_understood(void)
 	CHECK_INT(r.matched, MATCHED_YES);
 	CHECK_INT(r.origin, ORIGIN_OWN);
 	CHECK_INT(r.duration_s, 12);
-	CHECK_SLICE(r.message_id, "m-1");
-	CHECK_SLICE(r.serving_carrier, "viettel");
 	CHECK(!r.spoofed);
 	/* the order of the record's members */
-	CHECK_HAS(r.extra.ptr, "\"contact\":{\"cell\":9}");
+	CHECK_HAS(r.extra.ptr, "\"contact\":{\"message_id\":\"m-1\",\"cell\":9}");
+	CHECK_HAS(r.extra.ptr, "\"serving_carrier\":\"viettel\"");
 	CHECK_HAS(r.extra.ptr, "\"evidence\":[{\"mime\":\"image/png\",\"size\":1}]");
 	CHECK_HAS(r.extra.ptr, "\"note\":\"x\"");
 }
@@ -354,6 +353,57 @@ static void test_nul_elsewhere(void)
 	CHECK_SLICE(r.extra, "{\"category\":\"lo\\u0000an\"}");
 }
 
+/* A record is 64 KiB at most, a column of words should not be. */
+static void test_long_words(void)
+{
+	static const struct {
+		const char *before, *pad, *after;
+		bool name; /* or withheld */
+	} senders[] = {{"", " ", "0812341213", true}, {"", "\xe2\x80\x8b", "0812341213", true},
+		{"0812341213", "\xe2\x80\x8b", "", true}, {"\xc2\xa0", " ", "", false}};
+	BUF_OWN struct buf b;
+	struct report r;
+
+	buf_init(&b, (size_t)1 << 20);
+	for (size_t i = 0; i < ARRAY_LEN(senders); i++) {
+		CHECK_CASE("%zu", i);
+		buf_clear(&b);
+		buf_fmt(&b,
+			"{\"schema\":\"complaint/1\",\"report_id\":\"r\",\"channel\":\"app\","
+			"\"kind\":\"S\",\"received_at\":\"2026-08-31T09:15:02Z\","
+			"\"reporter\":\"0912345678\",\"sender\":\"%s",
+			senders[i].before);
+		while (b.len < 60000)
+			buf_add(&b, slice_str(senders[i].pad));
+		buf_fmt(&b, "%s\"}", senders[i].after);
+		world_decode(&w, buf_slice(&b), &r);
+		CHECK_STR(r.reason, senders[i].name ? "counted" : "withheld");
+		CHECK(r.sender_raw.len <= BOUND_SENDER_RAW && slice_utf8_valid(r.sender_raw));
+		if (senders[i].name) {
+			CHECK_STR(r.sender.value, "84812341213");
+			CHECK_HAS(r.sender_raw.ptr, "0812341213");
+		}
+	}
+	buf_clear(&b);
+	buf_add(&b, SLICE(GOOD ",\"category\":\""));
+	for (int i = 0; i <= BOUND_WORD; i++)
+		buf_byte(&b, 'x');
+	buf_add(&b, SLICE("\"}"));
+	world_decode(&w, buf_slice(&b), &r);
+	CHECK_INT(r.disposition, DISP_ACCEPTED);
+	CHECK_INT(r.category.len, 0);
+	CHECK_INT(r.extra.len, BOUND_WORD + 1 + strlen("{\"category\":\"\"}"));
+}
+
+static void test_nul_in_sender(void)
+{
+	struct report r;
+
+	world_decode(&w, SLICE(TEXT("V (an\\u0000danh) (goi luc nua dem)")), &r);
+	CHECK_INT(r.disposition, DISP_QUARANTINED);
+	CHECK_STR(r.reason, "bad_sender");
+}
+
 static void test_spoofed(void)
 {
 	static const struct {
@@ -403,6 +453,8 @@ int main(void)
 	RUN(test_defaults);
 	RUN(test_sms_fields);
 	RUN(test_nul_elsewhere);
+	RUN(test_long_words);
+	RUN(test_nul_in_sender);
 	RUN(test_spoofed);
 	RUN(test_full_arena);
 	world_done(&w);
