@@ -100,3 +100,32 @@ class Crowd:
             made.append((key, it))
             out.append((key, json.dumps(it, ensure_ascii=r.random() < 0.2).encode()))
         return out
+
+    def texts(self, count):
+        """(key, value): citizens' texts put together at random out of senders, words, brackets and separators."""
+        r, out = self.r, []
+        senders = [s for s, _ in self.senders] + [
+            "MUASAM", "Shop Hoa", "VAY 24H", "anonymous", "an danh", "01662223334", "0912", "+12025550143", "156", "1900 1234 5",
+            "0912.345.678", "(+84) 912345678", "tel:0912345678", "SaoVang",
+        ]  # fmt: skip
+        words = [w for w in WORDS if w] + ["goi luc 9h", "3 lan 1 ngay", "MUA NGAY", "lh 0987654321", "so 5656", "123", "so tien 500k", "-", "..."]
+        close = {"(": ")", "[": "]", "（": "）", "": ""}
+
+        def group():
+            text = r.choice(senders if r.random() < 0.5 else words)
+            if r.random() < 0.15:
+                text = r.choice(senders) + r.choice((" - ", ": ", " ", "-", ", ")) + r.choice(words)
+            elif r.random() < 0.1:
+                text = f"{r.choice(words)} {r.choice(senders)} {r.choice(words)}"
+            o = r.choice(list(close))
+            return o + r.choice(("", " ")) + text + r.choice(("", " ")) + (close[o] if r.random() < 0.93 else "")
+
+        for n in range(count):
+            kind = r.choice(("S", "V", "LD", "lđ", "s", "ld", " V", "\u200bS"))
+            text = r.choice((" ", "", " - ", " , ")).join(group() for _ in range(r.choice((1, 1, 2, 2, 2, 2, 3))))
+            it = {
+                "schema": "report-sms/1", "report_id": f"x{n}", "from": r.choice(self.reporters), "to": "156", "received_at": self.time(self.received()),
+                "text": kind + r.choice(("", " ", "  ")) + text,
+            }  # fmt: skip
+            out.append((it["report_id"], json.dumps(it, ensure_ascii=False).encode()))
+        return out

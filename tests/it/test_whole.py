@@ -82,6 +82,17 @@ def test_random_reports(site, seed):
     compare.assert_same(s, engine)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_texts(site, seed):
+    """Citizens' texts of every shape have one reading: the page's."""
+    print(f"seed {seed}")
+    s = site(partitions=2)
+    engine = s.start().wait_ready()
+    s.produce(Crowd(seed, time.time()).texts(2000))
+    s.settle()
+    compare.assert_same(s, engine)
+
+
 def test_one_reporter_many(site):
     """A thousand reports of one person are one vote a day and never a block."""
     s = site()
