@@ -10,18 +10,20 @@ struct part {
 	char topic[64];
 	int32_t part;
 	int64_t epoch, next_offset;
-	int attempts;	  /* crashes seen at next_offset */
+	int attempts;      /* crashes seen at next_offset */
 	char stopped[128]; /* not empty: nobody may take it */
 };
 /* Takes the partition over: epoch + 1, owner = me; waits for a transaction of the former owner that is still committing, so its answer is
  * the truth. counts the attempt when the former owner did not release it. Creates the row at first sight (next_offset = first). */
-MUST_USE enum rc part_acquire(struct pg *c, const char *source, const char *topic, int32_t part, const char *me, struct part *out,
-			      struct err *e);
+MUST_USE enum rc part_acquire(struct pg *c, const char *source, const char *topic, int32_t part,
+	const char *me, struct part *out, struct err *e);
 /* Sets where a partition that has never moved begins (its oldest record may have been deleted). RC_CONFLICT: not ours, or it has moved. */
-MUST_USE enum rc part_begin(struct pg *c, const char *source, struct part *p, int64_t first, struct err *e);
-MUST_USE enum rc part_release(struct pg *c, const char *source, const struct part *p, struct err *e); /* a clean stop: attempts = 0 */
-MUST_USE enum rc part_stop(struct pg *c, const char *source, const char *topic, int32_t part, int64_t from, int64_t to, int64_t now_us,
-			   const char *why, struct err *e);
+MUST_USE enum rc part_begin(
+	struct pg *c, const char *source, struct part *p, int64_t first, struct err *e);
+MUST_USE enum rc part_release(struct pg *c, const char *source, const struct part *p,
+	struct err *e); /* a clean stop: attempts = 0 */
+MUST_USE enum rc part_stop(struct pg *c, const char *source, const char *topic, int32_t part,
+	int64_t from, int64_t to, int64_t now_us, const char *why, struct err *e);
 
 /* ---- one batch ---- */
 
@@ -31,8 +33,9 @@ struct filing {
 	int32_t part; /* index into ledger_batch.parts */
 	int64_t offset;
 	struct slice bytes;
-	enum disposition disposition; /* in: ACCEPTED, REJECTED, ROUTED, QUARANTINED; out: the final one */
-	const char *reason;	      /* in and out */
+	enum disposition
+		disposition; /* in: ACCEPTED, REJECTED, ROUTED, QUARANTINED; out: the final one */
+	const char *reason;  /* in and out */
 	const char *detail;
 	struct slice report_id;
 	enum kind kind;
@@ -50,14 +53,14 @@ struct filing {
 	enum matched matched;
 	enum origin origin;
 	int32_t duration_s;
-	bool counts, spoofed; /* weight before the reporter's trust is 1 or 0 */
+	bool counts, spoofed;       /* weight before the reporter's trust is 1 or 0 */
 	struct slice registry_text; /* of ROUTED */
 	uint8_t id_hash[MAC_LEN], body_mac[MAC_LEN], reporter_mac[MAC_LEN];
 	/* the verdict on the text */
 	enum report_class cls;
 	enum label label;
-	float text_score;	 /* the verdict's score when spam or scam, else 0 */
-	struct slice terms;	 /* JSON */
+	float text_score;   /* the verdict's score when spam or scam, else 0 */
+	struct slice terms; /* JSON */
 	uint64_t fingerprint;
 };
 
@@ -82,8 +85,8 @@ struct touched {
 	enum service service;
 	enum attribution attribution;
 	bool is_protected;
-	int64_t floor;		  /* TIME_NONE: none */
-	struct vote *votes;	  /* the newest BOUND_VOTES_PER_SENDER, this batch's merged in */
+	int64_t floor;      /* TIME_NONE: none */
+	struct vote *votes; /* the newest BOUND_VOTES_PER_SENDER, this batch's merged in */
 	size_t n_votes;
 	/* filled by the engine */
 	float score;
@@ -95,11 +98,12 @@ struct touched {
 		int64_t peak_at;
 		struct decided {
 			enum rung rung;
-			const char *action;    /* bar_in … person */
+			const char *action; /* bar_in … person */
 			int64_t decided_at, until;
-			const char *state, *reason, *basis; /* shadow, expired, held, wanted, ended */
+			const char *state, *reason,
+				*basis; /* shadow, expired, held, wanted, ended */
 			int reporters, matched;
-		} *episodes; /* every episode of the walk, oldest first */
+		} * episodes; /* every episode of the walk, oldest first */
 		size_t n_episodes;
 		bool one_leg;
 		int64_t one_leg_at;
@@ -131,36 +135,45 @@ struct pg *ledger_pg(struct ledger *l);
 /* Round one: BEGIN, fence, control, claims, subjects, senders (locked in order), votes merged and read back. On RC_OK *touched lists what the
  * engine judges (in the arena). RC_CONFLICT with *fenced: this owner was replaced, drop the batch. Any failure leaves the transaction to
  * ledger_abort. */
-MUST_USE enum rc ledger_claim(struct ledger *l, const struct ledger_settings *s, struct ledger_batch *b, int64_t now_us, struct arena *a,
-			      struct control *control, struct touched **touched, size_t *n_touched, bool *fenced, struct err *e);
+MUST_USE enum rc ledger_claim(struct ledger *l, const struct ledger_settings *s,
+	struct ledger_batch *b, int64_t now_us, struct arena *a, struct control *control,
+	struct touched **touched, size_t *n_touched, bool *fenced, struct err *e);
 /* Round two: cases, actions, wishes, dirty keys, standing, reports by COPY, quarantine, outbox, audit, COMMIT. RC_RETRY with
  * pg_broken(ledger_pg(l)): the COMMIT's answer may be lost; acquire the partitions again to learn the truth. */
-MUST_USE enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s, struct ledger_batch *b, struct touched *touched,
-			       size_t n_touched, int64_t now_us, struct arena *a, struct err *e);
+MUST_USE enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s,
+	struct ledger_batch *b, struct touched *touched, size_t n_touched, int64_t now_us,
+	struct arena *a, struct err *e);
 void ledger_abort(struct ledger *l);
 
 /* ---- control and artifacts ---- */
-MUST_USE enum rc control_read(struct pg *c, struct control *out, struct err *e); /* RC_NONE: nothing was activated yet */
+MUST_USE enum rc control_read(
+	struct pg *c, struct control *out, struct err *e); /* RC_NONE: nothing was activated yet */
 /* Stores the files of `paths` (a policy file, or a rules folder's *.yaml) and answers their hash. */
-MUST_USE enum rc artifact_store(struct pg *c, const char *kind, const char *version, const char *const *paths, size_t n, int64_t now_us,
-				uint8_t hash[SHA256_LEN], struct err *e);
+MUST_USE enum rc artifact_store(struct pg *c, const char *kind, const char *version,
+	const char *const *paths, size_t n, int64_t now_us, uint8_t hash[SHA256_LEN],
+	struct err *e);
 /* Writes the artifact's files into `dir` (created 0700). */
-MUST_USE enum rc artifact_fetch(struct pg *c, const uint8_t hash[SHA256_LEN], const char *dir, struct err *e);
-MUST_USE enum rc control_activate(struct pg *c, const char *mode, const uint8_t policy[SHA256_LEN], const uint8_t rules[SHA256_LEN],
-				  int64_t now_us, const char *actor, struct err *e);
+MUST_USE enum rc artifact_fetch(
+	struct pg *c, const uint8_t hash[SHA256_LEN], const char *dir, struct err *e);
+MUST_USE enum rc control_activate(struct pg *c, const char *mode, const uint8_t policy[SHA256_LEN],
+	const uint8_t rules[SHA256_LEN], int64_t now_us, const char *actor, struct err *e);
 
 /* ---- schema ---- */
 /* Applies sql/NNNN_*.sql of dir in order under an advisory lock, each file in its own transaction, checksums kept; repeatable, safe at once and
  * interrupted. Also makes report partitions for three months. */
-MUST_USE enum rc schema_migrate(struct pg *c, const char *dir, int64_t now_us, int *applied, struct err *e);
+MUST_USE enum rc schema_migrate(
+	struct pg *c, const char *dir, int64_t now_us, int *applied, struct err *e);
 /* RC_INVALID: the schema is older or newer than this program knows (e says which). */
 MUST_USE enum rc schema_check(struct pg *c, const char *dir, struct err *e);
 
 /* ---- reading: the API's queries, each answers one JSON text ---- */
 /* The explanation of a sender: blocks back to release, action, case, verdict terms and reports; held; protected. RC_NONE: never heard of. */
-MUST_USE enum rc sender_json(struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
-MUST_USE enum rc why_json(struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
-MUST_USE enum rc report_json(struct pg *c, const struct keys *k, struct slice report_id, struct buf *out, struct err *e);
+MUST_USE enum rc sender_json(
+	struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
+MUST_USE enum rc why_json(
+	struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
+MUST_USE enum rc report_json(
+	struct pg *c, const struct keys *k, struct slice report_id, struct buf *out, struct err *e);
 MUST_USE enum rc stats_json(struct pg *c, int64_t now_us, struct buf *out, struct err *e);
 
 /* ---- tokens ---- */
@@ -168,12 +181,15 @@ struct token_who {
 	char name[64], role[16];
 	bool loopback;
 };
-MUST_USE enum rc token_create(struct pg *c, const struct keys *k, const char *name, const char *role, int64_t ttl_s, bool loopback,
-			      int64_t now_us, char out[64], struct err *e);
-MUST_USE enum rc token_check(struct pg *c, const struct keys *k, struct slice token, int64_t now_us, struct token_who *out, struct err *e);
+MUST_USE enum rc token_create(struct pg *c, const struct keys *k, const char *name,
+	const char *role, int64_t ttl_s, bool loopback, int64_t now_us, char out[64],
+	struct err *e);
+MUST_USE enum rc token_check(struct pg *c, const struct keys *k, struct slice token, int64_t now_us,
+	struct token_who *out, struct err *e);
 
 /* Appends one JSON object per token: name, role, loopback, created_at, expires_at, revoked_at, last_used_at. */
 MUST_USE enum rc token_list_json(struct pg *c, struct buf *out, struct err *e);
-MUST_USE enum rc token_revoke(struct pg *c, const char *name, const char *actor, int64_t now_us, struct err *e); /* RC_NONE: no such token */
+MUST_USE enum rc token_revoke(struct pg *c, const char *name, const char *actor, int64_t now_us,
+	struct err *e); /* RC_NONE: no such token */
 
 extern const struct conf_table cases_conf; /* database.dsn, quarantine.keep … */
