@@ -109,15 +109,17 @@ def generation(mark):
 def wait(more, seconds):
     """Waits until `more` records are counted and everything that follows from them is out."""
     end = time.monotonic() + seconds
-    shown, idle = "", "nothing yet"
+    terminal = sys.stderr.isatty()
+    shown, told, idle = "", 0.0, "nothing yet"
     while time.monotonic() < end:
         done = records()
         listed = one("SELECT count(*) AS n FROM entry")["n"]
-        line = f"\r  {min(done, more):>6} of {more} records settled, {listed} senders on the list"
-        if line != shown:
-            sys.stderr.write(line)
+        line = f"  {min(done, more)} of {more} records settled, {listed} senders on the list"
+        # A terminal sees every step on one line, a log one line in two seconds.
+        if line != shown and (terminal or done >= more or time.monotonic() - told > 2):
+            sys.stderr.write("\r" + line if terminal else line + "\n")
             sys.stderr.flush()
-            shown = line
+            shown, told = line, time.monotonic()
         state = one("SELECT (SELECT count(*) FROM dirty) AS dirty, "
                     "(SELECT count(*) FROM wish WHERE state = 'wanted') AS wanted, "
                     "(SELECT count(*) FROM outbox) AS outbox, "
@@ -130,7 +132,7 @@ def wait(more, seconds):
             mark = head()
             idle = "the Redis copy is behind the list"
             if mark and Redis().do("GET", "blk:gen") == generation(mark):
-                sys.stderr.write("\n")
+                sys.stderr.write("\n" if terminal else "")
                 return 0
         time.sleep(0.3)
     sys.stderr.write(f"\nsummary: still open after {seconds} s: {idle}\n")

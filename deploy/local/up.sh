@@ -282,16 +282,28 @@ send() {
 
 # caught_up: waits until the engine has read what the broker's topic holds.
 caught_up() {
-	local last=-1 now=0 same=0
+	local last=-1 now=0 same=0 i
+	for ((i = 0; i < 300; i++)); do
+		"$HERE/summary.py" reading && break
+		alive "$ENGINE" || die "the engine ended; its log is $DIR/engine.log"
+		sleep 0.2
+	done
+	[ $i -lt 300 ] || {
+		tail -n 5 "$DIR/engine.log" >&2
+		die "the engine got no partition of topic complaints at $KAFKA: does the topic exist?"
+	}
 	while [ $same -lt 6 ]; do
 		now=$("$HERE/summary.py" records)
-		if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
+		if [ "$now" = "$last" ]; then
+			same=$((same + 1))
+		else
+			same=0
+			printf '  %s records read\n' "$now"
+		fi
 		last=$now
-		printf '\r  %s records read' "$now" >&2
 		alive "$ENGINE" || die "the engine ended; its log is $DIR/engine.log"
 		sleep 0.5
 	done
-	printf '\n' >&2
 	"$HERE/summary.py" wait "$now" 60
 }
 
