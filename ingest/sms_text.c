@@ -49,6 +49,14 @@ static bool is_digit(uint32_t c)
 		(c >= 0x660 && c <= 0x669) || (c >= 0x6f0 && c <= 0x6f9);
 }
 
+/* Any that is not known to be a sign or a picture. */
+static bool is_letter(uint32_t c)
+{
+	return c >= 0xc0 && c != 0xd7 && c != 0xf7 && (c < 0x2000 || c > 0x2bff) &&
+		(c < 0x3000 || c > 0x303f) && (c < 0xfe00 || c > 0xfe0f) &&
+		(c < 0xff01 || c > 0xff20) && (c < 0x1f000 || c > 0x1faff);
+}
+
 enum sign sms_sign(struct slice s, size_t *len)
 {
 	uint32_t c = sms_char(s, len);
@@ -96,9 +104,7 @@ enum sign sms_sign(struct slice s, size_t *len)
 	case 0xff0b:
 		return SIGN_PLUS;
 	default:
-		return c >= 0xc0 && c != 0xd7 && c != 0xf7 && (c < 0x2000 || c > 0x2bff)
-			? SIGN_LETTER
-			: SIGN_OTHER;
+		return is_letter(c) ? SIGN_LETTER : SIGN_OTHER;
 	}
 }
 

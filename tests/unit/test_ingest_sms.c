@@ -147,6 +147,12 @@ static const struct {
 	{"LD 9430 [+84904160516]", SMS_TWO_SENDERS, KIND_LD, NULL, NULL},
 	{"S (vay tin chap) (MUA NGAY)", SMS_NO_SENDER, KIND_S, NULL, NULL},
 	{"S (Nhà cái uy tín) SHOP11", SMS_NO_SENDER, KIND_S, NULL, NULL},
+	/* pictures and full-width signs are no letters */
+	{"V 📞0812341213 lua dao", SMS_REPORT, KIND_V, NUMBER, "📞 lua dao"},
+	{"V goi 19001234👉 quay roi", SMS_REPORT, KIND_V, "19001234", "goi 👉 quay roi"},
+	{"V📞 (0812341213) (abc)", SMS_REPORT, KIND_V, NUMBER, "📞 (abc)"},
+	{"V goi 19001234！", SMS_REPORT, KIND_V, "19001234", "goi ！"},
+	{"V goi 19001234đ", SMS_NO_SENDER, KIND_V, NULL, NULL},
 	/* amounts of money, accounts and labels are no senders */
 	{"S Ban trung thuong 350.000.000 dong", SMS_NO_SENDER, KIND_S, NULL, NULL},
 	{"S Ban trung thuong 350 000 000 dong", SMS_NO_SENDER, KIND_S, NULL, NULL},
