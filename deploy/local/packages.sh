@@ -10,7 +10,7 @@ PACKAGES_BUILD=(
 	libsimdjson-dev libjansson-dev libutf8proc-dev libphonenumber-dev libyaml-dev
 	libssl-dev libsodium-dev libxxhash-dev zlib1g-dev libcurl4-openssl-dev
 )
-PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 util-linux procps)
+PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 python3-yaml util-linux procps)
 
 # What the built program links with; for an image without compilers.
 # shellcheck disable=SC2034
@@ -24,7 +24,7 @@ PACKAGES_LIBS=(
 PACKAGES_TEST=(
 	clang clang-format clang-tidy llvm libclang-rt-14-dev libfuzzer-14-dev libcmocka-dev
 	openjdk-17-jre-headless maven kcat
-	python3-pytest python3-psycopg2 python3-redis python3-yaml python3-confluent-kafka python3-requests
+	python3-pytest python3-psycopg2 python3-redis python3-confluent-kafka python3-requests
 )
 
 # The unprivileged user that runs the private services when ./dev is run by root.
