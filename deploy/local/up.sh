@@ -224,6 +224,7 @@ with open(path, encoding="utf-8") as one, open(over, encoding="utf-8") as two:
 with open(path, "w", encoding="utf-8") as out:
     yaml.safe_dump(merged, out, allow_unicode=True)
 PY
+	MODE=$(sed -n 's/^mode: *//p' "$DIR/khien.yaml")
 	"$KHIEN" check -c "$DIR/khien.yaml" >"$DIR/check.log" 2>&1 || {
 		cat "$DIR/check.log" >&2
 		die 'the configuration does not hold'
