@@ -66,9 +66,15 @@ static bool starts_bracket(struct slice s)
 	return sms_sign(s, &n) == SIGN_OPEN;
 }
 
+/* All of a group as a sender: separators at its ends are none of it. */
+static struct slice core(const struct group *g)
+{
+	return sms_trim_both(g->in);
+}
+
 static void group_add(const struct plan *p, struct layout *l, struct group g, int64_t when)
 {
-	g.look = sms_look(p, g.in, when);
+	g.look = sms_look(p, core(&g), when);
 	l->g[l->n++] = g;
 }
 
@@ -117,7 +123,7 @@ static bool head(const struct plan *p, struct slice s, int64_t when, struct layo
 	} else if (!look_clear(&g.look) && g.look.seen != SEEN_HIDDEN &&
 		!sms_brand(&g.look, g.in, true)) {
 		(void)bracket(from(s, at), &next);
-		look = sms_look(p, next.in, when);
+		look = sms_look(p, core(&next), when);
 		if (!look_clear(&look))
 			return false;
 	}
@@ -134,7 +140,7 @@ static bool number_in_brackets(const struct plan *p, struct slice s, int64_t whe
 	size_t len;
 
 	(void)bracket(s, &g);
-	look = sms_look(p, g.in, when);
+	look = sms_look(p, core(&g), when);
 	len = strlen(look.who.value);
 	if (look_clear(&look) && !(len == 4 && look_service_start(&look)))
 		return false;
@@ -175,7 +181,7 @@ static void choose_part(struct choice *c, size_t g, struct slice in, struct slic
 
 static void choose(struct choice *c, const struct layout *l, size_t g)
 {
-	*c = (struct choice){.g = g, .sender = l->g[g].in};
+	*c = (struct choice){.g = g, .sender = core(&l->g[g])};
 }
 
 /* The first group begins with another sender, `V 0812341213 goi tu (0912345678)`. In brackets a short code is rather an amount. */
@@ -216,7 +222,7 @@ static enum sms_kind whole_groups(
 	}
 	if (found == l->n)
 		return SMS_NO_SENDER;
-	if (found > 0 && sms_brand(&l->g[0].look, l->g[0].in, !l->g[0].bracketed))
+	if (found > 0 && sms_brand(&l->g[0].look, core(&l->g[0]), !l->g[0].bracketed))
 		return SMS_TWO_SENDERS; /* a sender ID and a number: whose message it was is not ours to guess */
 	if (found > 0 && begins_otherwise(p, &l->g[0], &l->g[found].look, when))
 		return SMS_TWO_SENDERS;
@@ -335,8 +341,8 @@ static enum sms_kind named(
 	struct slice part;
 
 	if (g->look.seen == SEEN_HIDDEN ||
-		(g->look.seen == SEEN_NAME && g->bracketed && (l->n > 1 || lone_name(g->in))) ||
-		sms_brand(&g->look, g->in, !g->bracketed)) {
+		(g->look.seen == SEEN_NAME && g->bracketed && (l->n > 1 || lone_name(core(g)))) ||
+		sms_brand(&g->look, core(g), !g->bracketed)) {
 		choose(c, l, 0);
 		return SMS_REPORT;
 	}
@@ -374,7 +380,8 @@ static enum sms_kind among_words(const struct plan *p, const struct layout *l, s
 static bool reversed_name(const struct layout *l, struct choice *c)
 {
 	if (l->n < 2 || l->g[0].look.seen == SEEN_NOTHING || !l->g[1].bracketed ||
-		(l->g[1].look.seen != SEEN_HIDDEN && !sms_brand(&l->g[1].look, l->g[1].in, true)))
+		(l->g[1].look.seen != SEEN_HIDDEN &&
+			!sms_brand(&l->g[1].look, core(&l->g[1]), true)))
 		return false;
 	choose(c, l, 1);
 	return true;

@@ -191,6 +191,15 @@ static const struct {
 		"a b (c) (d) (e) (f) (g)"},
 	{"S () (Spam)", SMS_NO_SENDER, KIND_S, NULL, NULL},
 	{"S () (0812341213)", SMS_REPORT, KIND_S, NUMBER, ""},
+	/* separators at the ends of a group are no part of a sender */
+	{"S (SHOP53  - [lh 0987654321]", SMS_REPORT, KIND_S, "shop53", "lh 0987654321"},
+	{"LD [SHOP69, ...] (lua dao.)", SMS_REPORT, KIND_LD, "shop69", "lua dao."},
+	{"S (ban trung thuong xe may) (SHOP69.)", SMS_REPORT, KIND_S, "shop69",
+		"ban trung thuong xe may"},
+	{"S (: SHOP69) (0812341213,)", SMS_TWO_SENDERS, KIND_S, NULL, NULL},
+	{"V (0812341213,) (0912345678:)", SMS_TWO_SENDERS, KIND_V, NULL, NULL},
+	{"V (lua dao) (0912345678:)", SMS_REPORT, KIND_V, "84912345678", "lua dao"},
+	{"S (-) (Spam)", SMS_NO_SENDER, KIND_S, NULL, NULL},
 	/* in capitals: two at least */
 	{"S E ơi vay tien", SMS_NO_SENDER, KIND_S, NULL, NULL},
 	{"S 11A7 (vay tien)", SMS_NO_SENDER, KIND_S, NULL, NULL},
