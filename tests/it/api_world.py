@@ -38,12 +38,16 @@ class Answer:
 class World:
     def __init__(self, stand, folder, number, roles="keeper,api", **settings):
         self.site = harness.Site(stand, folder, number, protected="", **settings)
-        self.site.prepare()
-        self.engine = self.site.start(roles=roles)
         self.tokens = {}
         self.session = requests.Session()
-        self.engine.wait_ready()
-        self.list = wait_for("a list", lambda: self.site.rows("SELECT list::text FROM list_head"))[0]["list"]
+        try:
+            self.site.prepare()
+            self.engine = self.site.start(roles=roles)
+            self.engine.wait_ready()
+            self.list = wait_for("a list", lambda: self.site.rows("SELECT list::text FROM list_head"))[0]["list"]
+        except BaseException:
+            self.close()
+            raise
 
     def close(self):
         self.session.close()
