@@ -43,6 +43,12 @@ class Crowd:
         span = self.r.choice((6, 40, 250, 500)) * self.r.random()
         return int(self.now - int(span * 6) * 600 - 300 - self.r.randint(-100, 100))
 
+    def content(self):
+        """Mostly a few words; now and then so many that only the first 4,096 bytes are judged."""
+        r = self.r
+        few = " ".join(r.choice(WORDS) for _ in range(r.choice((1, 1, 1, 2, 5))))
+        return few if r.random() < 0.98 else r.choice(("x", "ặ", "quảng cáo ")) * r.randint(1000, 4100) + few
+
     def complaint(self, n):
         r = self.r
         sender, _ = r.choices(self.senders, [w for _, w in self.senders])[0]
@@ -52,7 +58,7 @@ class Crowd:
         at = self.received()
         it = {
             "schema": "complaint/1", "report_id": f"r{n}", "channel": r.choice(CHANNELS), "kind": kind, "received_at": self.time(at),
-            "reporter": r.choice(self.reporters), "sender": sender, "content": r.choice(WORDS),
+            "reporter": r.choice(self.reporters), "sender": sender, "content": self.content(),
         }  # fmt: skip
         if r.random() < 0.4:
             it["occurred_at"] = self.time(at - r.choice((60, 3600, 3 * 86400, 604800, 604801, 9 * 86400)))
