@@ -73,6 +73,10 @@ void kafka_courtesy_commit(
 MUST_USE enum rc kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition,
 	int64_t *low, int64_t *high, struct err *e);
 
+/* The high watermark that came with the last fetch; asks nobody. RC_NONE: none was heard of yet. */
+MUST_USE enum rc kafka_high(
+	struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *high);
+
 struct kafka_producer;
 /* acks=all, idempotent. */
 MUST_USE enum rc kafka_producer_open(

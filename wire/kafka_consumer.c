@@ -473,3 +473,15 @@ enum rc kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t pa
 	*high = hi;
 	return RC_OK;
 }
+
+enum rc kafka_high(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *high)
+{
+	int64_t lo = 0, hi = 0;
+
+	if (rd_kafka_get_watermark_offsets(c->rk, topic, partition, &lo, &hi) !=
+			RD_KAFKA_RESP_ERR_NO_ERROR ||
+		hi < 0)
+		return RC_NONE;
+	*high = hi;
+	return RC_OK;
+}
