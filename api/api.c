@@ -118,6 +118,11 @@ static bool admit(void *arg, struct exchange *x)
 	x_keep(x, r);
 	r->started_us = api_mono(a);
 	r->route = route_find(x, r->variable);
+	if (r->route != NULL && a->s.machines_only &&
+		(r->route->place != IN_MEMORY || r->route->roles[0] != '\0')) {
+		http_problem(x, 404, "Not Found", "this process does not have the role api");
+		return false;
+	}
 	return r->route != NULL && recognise(a, x, r);
 }
 
@@ -183,8 +188,8 @@ static void done(void *arg, struct exchange *x, int status)
 	if (r != NULL && r->route != NULL && !r->waited)
 		metric_observe(metric_at(a->m.seconds, route, NULL, NULL),
 			(double)(mono_us - r->started_us) / (double)US_PER_S);
-	if (status < 400 || !may_log(mono_us, &left_out))
-		return;
+	if (status < 400 || strcmp(route, "/readyz") == 0 || !may_log(mono_us, &left_out))
+		return; /* who is not ready says so once, by itself */
 	struct slice method = x_method(x);
 	log_at(status >= 500 ? LOG_WARN : LOG_INFO, "api",
 		"request=%s method=%.*s route=%s status=%d token=%s%s%s%s left_out=%ld",
@@ -308,6 +313,8 @@ static enum rc api_new(const struct api_settings *s, struct api **out, struct er
 
 static enum rc start_threads(struct api *a, struct err *e)
 {
+	if (a->s.machines_only)
+		return work_start(a) ? RC_OK : err_set(e, RC_FATAL, "no threads");
 	a->has_follower = pthread_create(&a->follower, NULL, follow, a) == 0;
 	a->has_reader = pthread_create(&a->reader, NULL, tokens_follow, a) == 0;
 	if (a->has_follower && a->has_reader && work_start(a))

@@ -10,6 +10,7 @@ struct api_settings {
 	const struct plan *plan;
 	bool (*ready)(struct buf *why); /* what /readyz asks; may be NULL */
 	volatile int *stop;
+	bool machines_only; /* a process of other roles: health, readiness and metrics, and no list */
 };
 
 struct api;

@@ -23,6 +23,8 @@ bool api_ready(const struct api *a, bool with_causes, struct buf *out)
 		buf_add(out, line);
 		buf_byte(out, '\n');
 	}
+	if (a->s.machines_only)
+		return ready;
 	bool loaded = mirror_mark(a->mirror, &mark, &synced);
 	if (!loaded)
 		buf_add(out, SLICE("lookup: no list is loaded yet\n"));
