@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 const struct conf_table *const app_tables[] = {
 	&ingest_conf, &cases_conf, &blocklist_conf, &engine_conf, &api_conf};
@@ -69,17 +70,28 @@ int app_usage(const char *verb, const char *fmt, ...)
 static void on_signal(int sig)
 {
 	if (sig == SIGHUP)
-		app_hups = app_hups + 1;
+		__atomic_add_fetch(&app_hups, 1, __ATOMIC_RELAXED);
 	else
-		app_stop = 1;
+		__atomic_store_n(&app_stop, 1, __ATOMIC_RELAXED);
+}
+
+/* The stop that was asked for takes too long: a backend does not answer. Whatever was committed is safe, and nothing else counts. */
+static void on_alarm(int sig)
+{
+	static const char line[] = "khien: the stop took too long; what was open is dropped\n";
+
+	(void)sig;
+	(void)!write(STDERR_FILENO, line, sizeof(line) - 1);
+	_exit(EXIT_DONE);
 }
 
 void app_signals(void)
 {
-	struct sigaction a = {.sa_handler = on_signal};
+	struct sigaction a = {.sa_handler = on_signal}, late = {.sa_handler = on_alarm};
 
 	sigaction(SIGTERM, &a, NULL);
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGHUP, &a, NULL);
+	sigaction(SIGALRM, &late, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }

@@ -1,4 +1,4 @@
-/* khien run: starts the roles that were asked for in one process and stops them in order. Waits for a schema, never makes one. */
+/* khien run: starts the roles that were asked for in one process and stops them in order. Waits for a database and a schema, never makes one. */
 #include "app/app.h"
 
 #include <getopt.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define MAX_WORKERS 64
+#define STOP_S 25 /* a stop that hangs ends then; nothing uncommitted counts */
 
 struct roles {
 	bool ingest, keeper, api;
@@ -28,36 +29,34 @@ static bool parse_roles(struct slice list, struct roles *out)
 	return out->ingest || out->keeper || out->api;
 }
 
-/* The database may come later than we do; a wrong schema may not. */
-static enum rc wait_for_schema(const struct conf *c, struct err *e)
+/* SIGHUP: the file is read again; what it names is made active, all of it or nothing. */
+static void reload(const struct engine_settings *s, struct keeper *keeper)
 {
-	struct pg_options o = {.dsn = conf_text(c, "database.dsn"), .name = "khien-run"};
-	enum rc rc = RC_RETRY;
+	struct engine_settings fresh = *s;
+	OWN(conf_free) struct conf *c = NULL;
+	struct err e = {0};
 
-	for (unsigned n = 0; !app_stop; n++) {
-		OWN(pg_close) struct pg *pg = NULL;
-		rc = pg_open(&o, &pg, e);
-		if (rc == RC_OK)
-			rc = schema_check(pg, KHIEN_SQL_DIR, e);
-		if (rc != RC_RETRY)
-			return rc;
-		if (n == 0)
-			log_warn("app", "waiting for the database: %s", e->text);
-		wait_ms(backoff_ms(n, 100, 2000), &app_stop);
+	if (app_conf(conf_path(s->conf), &c) != RC_OK) {
+		log_error("app", "reload refused, the old configuration stays");
+		return;
 	}
-	return rc;
+	fresh.conf = c;
+	if (engine_activate(&fresh, true, &e) != RC_OK) {
+		log_error("app", "reload refused, the old policy, packs and mode stay: %s", e.text);
+		return;
+	}
+	keeper_reload(keeper, c);
+	log_info("app", "reloaded");
 }
 
-static void serve_until_stopped(const struct engine_settings *s)
+static void serve_until_stopped(const struct engine_settings *s, struct keeper *keeper)
 {
-	for (int seen = app_hups; !app_stop; wait_ms(1000, &app_stop)) {
-		struct err e = {0};
-		if (seen == app_hups)
+	for (int seen = 0; !engine_stopping(s); wait_ms(200, s->stop)) {
+		int hups = __atomic_load_n(&app_hups, __ATOMIC_RELAXED);
+		if (seen == hups)
 			continue;
-		seen = app_hups;
-		if (engine_activate(s, true, &e) != RC_OK)
-			log_error(
-				"app", "reload refused, the old policy and packs stay: %s", e.text);
+		seen = hups;
+		reload(s, keeper);
 	}
 }
 
@@ -69,36 +68,40 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 	struct worker *workers[MAX_WORKERS] = {0};
 	struct keeper *keeper = NULL;
 	struct api *api = NULL;
+	struct kafka_source source;
+	bool engine = roles->ingest || roles->keeper;
 
 	enum rc rc = app_open(c, &keys, &plan, NULL, NULL);
-	if (rc == RC_OK)
-		rc = wait_for_schema(c, e);
-	if (rc != RC_OK || app_stop)
+	if (rc == RC_OK && engine && kafka_source_of(c, &source, e) == RC_INVALID)
+		rc = RC_INVALID;
+	if (rc != RC_OK)
 		return rc;
 	gethostname(host, sizeof(host) - 1);
 	snprintf(instance, sizeof(instance), "%s-%d", host, (int)getpid());
 	struct engine_settings s = {c, &clk_system, keys, plan, instance, &app_stop};
-	struct api_settings as = {c, &clk_system, keys, plan, engine_ready, &app_stop};
-	if (roles->ingest || roles->keeper)
-		rc = engine_activate(&s, false, e);
-	if (rc == RC_OK && roles->api)
-		rc = api_start(&as, &api, e);
-	if (rc == RC_OK && roles->keeper)
+	struct api_settings as = {c, &clk_system, keys, plan, engine_ready, &app_stop, !roles->api};
+	rc = api_start(&as, &api, e);
+	if (rc == RC_OK)
+		log_info("app", "listening port=%d", api_port(api));
+	if (rc == RC_OK)
+		rc = engine_prepare(&s, KHIEN_SQL_DIR, engine, e);
+	if (rc == RC_OK && roles->keeper && !engine_stopping(&s))
 		rc = keeper_start(&s, &keeper, e);
-	for (int i = 0; i < conf_int(c, "workers") && rc == RC_OK && roles->ingest; i++)
+	for (int i = 0;
+		i < conf_int(c, "workers") && rc == RC_OK && roles->ingest && !engine_stopping(&s);
+		i++)
 		rc = worker_start(&s, i, &workers[i], e);
 	if (rc == RC_OK) {
-		if (api != NULL)
-			log_info("app", "listening port=%d", api_port(api));
-		serve_until_stopped(&s);
+		serve_until_stopped(&s, keeper);
 		log_info("app", "stopping");
 	}
-	app_stop = 1;
-	alarm(30); /* a shutdown that hangs ends here; nothing uncommitted counts */
+	__atomic_store_n(&app_stop, 1, __ATOMIC_RELAXED);
+	alarm(STOP_S);
 	for (size_t i = 0; i < MAX_WORKERS; i++)
 		worker_join(workers[i]);
 	keeper_join(keeper);
 	api_stop(api);
+	alarm(0);
 	return rc;
 }
 

@@ -109,6 +109,24 @@ enum rc filings_add(struct filings *fs, struct decoder *d, struct scan *s, const
 	return RC_OK;
 }
 
+void filings_unread(struct filings *fs, const struct kafka_record *rec, int32_t part,
+	const char *reason, const char *detail)
+{
+	fs->at[fs->n++] = (struct filing){
+		.part = part,
+		.offset = rec->offset,
+		.bytes = rec->value,
+		.disposition = DISP_QUARANTINED,
+		.reason = reason,
+		.detail = detail,
+		.received_at = TIME_NONE,
+		.occurred_at = TIME_NONE,
+		.carrier = "",
+		.number_class = "",
+		.terms = SLICE("[]"),
+	};
+}
+
 static struct slice score_json(const struct score *s, struct arena *a)
 {
 	BUF_OWN struct buf b;

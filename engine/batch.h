@@ -15,6 +15,10 @@ MUST_USE enum rc filings_add(struct filings *f, struct decoder *d, struct scan *
 	const struct judge *j, const struct plan *plan, const struct kafka_record *r, int32_t part,
 	struct arena *a);
 
+/* Makes the record the next filing without looking into it: kept in quarantine for this reason. reason and detail are borrowed. */
+void filings_unread(struct filings *f, const struct kafka_record *r, int32_t part,
+	const char *reason, const char *detail);
+
 /* Score and ladder of every touched sender, into its outputs. RC_LIMIT when the arena is full. */
 MUST_USE enum rc judge_touched(const struct judge *j, const struct control *control, int64_t now_us,
 	struct touched *t, size_t n, struct arena *a);

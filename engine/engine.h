@@ -15,6 +15,11 @@ struct engine_settings {
 	volatile int *stop;
 };
 
+static inline bool engine_stopping(const struct engine_settings *s)
+{
+	return __atomic_load_n(s->stop, __ATOMIC_RELAXED) != 0;
+}
+
 /* What judges right now: a pack and policy loaded by hash from the ledger, shared by workers, swapped between batches. */
 struct judge;
 
@@ -25,11 +30,18 @@ void worker_join(struct worker *w); /* after *stop */
 
 struct keeper;
 MUST_USE enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struct err *e);
+/* After SIGHUP: the protected list is read again, from the file that the fresh configuration names. k may be NULL. */
+void keeper_reload(struct keeper *k, const struct conf *fresh);
 void keeper_join(struct keeper *k);
 
 /* First start: stores and activates the configured policy and packs when nothing is active. With `force` (SIGHUP, `khien activate`) makes the
  * configured files the active ones. */
 MUST_USE enum rc engine_activate(const struct engine_settings *s, bool force, struct err *e);
+
+/* Waits for the database and its schema; with `activate` sees to it that something is active (engine_activate without force). RC_OK also when
+ * *stop came first. RC_INVALID: the schema or the configured files are wrong and will stay wrong. sql_dir: of the schema's files. */
+MUST_USE enum rc engine_prepare(
+	const struct engine_settings *s, const char *sql_dir, bool activate, struct err *e);
 
 /* Health of the loops, for /readyz: true when every part is able to work; `why` lists what is not. */
 bool engine_ready(struct buf *why);

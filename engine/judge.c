@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "engine/health.h"
 
-#define MAX_PACK_FILES 64
+#define MAX_PACK_FILES 250
 
 static struct judge *shared;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -94,17 +95,44 @@ static enum rc only_file(const char *dir, const char *ending, char out[512], str
 	return RC_OK;
 }
 
+static enum rc private_folder(char dir[200], struct err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(dir, 200, "%s/khien-judge-XXXXXX", tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
+	return mkdtemp(dir) != NULL ? RC_OK : err_set(e, RC_RETRY, "cannot make a folder %s", dir);
+}
+
+enum rc judge_policy(
+	struct pg *c, const struct control *control, struct policy **out, struct err *e)
+{
+	char dir[200], sub[256], file[512];
+	struct complaints complaints;
+
+	if (private_folder(dir, e) != RC_OK)
+		return RC_RETRY;
+	snprintf(sub, sizeof(sub), "%s/policy", dir);
+	enum rc rc = artifact_fetch(c, control->policy, sub, e);
+	if (rc == RC_OK)
+		rc = only_file(sub, "yaml", file, e);
+	complaints_init(&complaints);
+	if (rc == RC_OK && (rc = policy_load(file, &complaints, out, e)) != RC_OK &&
+		complaints.count > 0)
+		err_set(e, rc, "%.*s", (int)complaints.text.len, complaints.text.ptr);
+	complaints_done(&complaints);
+	remove_folder(sub);
+	remove_folder(dir);
+	return rc;
+}
+
 /* Brings both artifacts into a private folder, loads them, removes the folder. */
 static enum rc load_from_ledger(
 	struct pg *c, const struct control *control, struct judge **out, struct err *e)
 {
-	const char *tmp = getenv("TMPDIR");
 	char dir[200], rules[256], policy_dir[256], policy[512], homoglyphs[512];
 
-	snprintf(dir, sizeof(dir), "%s/khien-judge-XXXXXX",
-		tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
-	if (mkdtemp(dir) == NULL)
-		return err_set(e, RC_RETRY, "cannot make a folder %s", dir);
+	if (private_folder(dir, e) != RC_OK)
+		return RC_RETRY;
 	snprintf(rules, sizeof(rules), "%s/rules", dir);
 	snprintf(policy_dir, sizeof(policy_dir), "%s/policy", dir);
 
@@ -165,7 +193,13 @@ static enum rc store_rules(struct pg *c, const struct conf *conf, const char *ve
 	snprintf(pattern, sizeof(pattern), "%s/*.yaml", conf_text(conf, "rules.dir"));
 	if (glob(pattern, 0, NULL, &g) != 0)
 		return err_set(e, RC_INVALID, "no rule packs in %s", conf_text(conf, "rules.dir"));
-	for (; n < g.gl_pathc && n < MAX_PACK_FILES; n++)
+	if (g.gl_pathc > MAX_PACK_FILES) {
+		enum rc rc = err_set(e, RC_INVALID, "%s: %zu rule packs, at most %d",
+			conf_text(conf, "rules.dir"), g.gl_pathc, MAX_PACK_FILES);
+		globfree(&g);
+		return rc;
+	}
+	for (; n < g.gl_pathc; n++)
 		paths[n] = g.gl_pathv[n];
 	paths[n++] = conf_text(conf, "rules.homoglyphs");
 	enum rc rc = artifact_store(c, "rules", version, paths, n, now_us, hash, e);
@@ -215,4 +249,36 @@ enum rc engine_activate(const struct engine_settings *s, bool force, struct err 
 		log_info("engine", "activated mode=%s rules=%s policy=%s", mode,
 			pack_version(j->pack), j->policy->version);
 	return rc;
+}
+
+static enum rc prepare_once(
+	const struct engine_settings *s, const char *sql_dir, bool activate, struct err *e)
+{
+	struct pg_options o = {.dsn = conf_text(s->conf, "database.dsn"), .name = "khien-prepare"};
+	OWN(pg_close) struct pg *c = NULL;
+	enum rc rc = pg_open(&o, &c, e);
+
+	if (rc == RC_OK)
+		rc = schema_check(c, sql_dir, e);
+	if (rc == RC_OK && activate)
+		rc = engine_activate(s, false, e);
+	return rc;
+}
+
+enum rc engine_prepare(
+	const struct engine_settings *s, const char *sql_dir, bool activate, struct err *e)
+{
+	struct health_slot *health = health_slot("prepare", 0);
+
+	for (unsigned n = 0; !engine_stopping(s); n += n < 16) {
+		enum rc rc = prepare_once(s, sql_dir, activate, e);
+
+		if (rc == RC_OK)
+			health_gone(health);
+		if (rc != RC_RETRY && rc != RC_CONFLICT)
+			return rc;
+		health_bad(health, e->text);
+		wait_ms(backoff_ms(n, 100, 2000), s->stop);
+	}
+	return RC_OK;
 }

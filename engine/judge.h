@@ -18,6 +18,9 @@ MUST_USE enum rc judge_get(
 void judge_drop(struct judge *j);
 OWNER(judge_drop, struct judge);
 bool judge_is(const struct judge *j, const struct control *control);
+/* The active policy alone, for who needs no packs. The caller owns *out (policy_free). */
+MUST_USE enum rc judge_policy(
+	struct pg *c, const struct control *control, struct policy **out, struct err *e);
 /* Loads policy and packs from files, to see that they hold and what they are called. The caller owns *out (judge_drop). */
 MUST_USE enum rc judge_from_files(const char *policy_file, const char *rules_dir,
 	const char *homoglyphs, struct judge **out, struct err *e);

@@ -1,13 +1,12 @@
-/* The keeper: one leader in the whole installation makes releases, chains the audit, loads the protected list, makes partitions ahead. Copies and the
- * outbox have threads of their own, so that a hanging Redis or Kafka never delays a release. Who leads is lease.c; what a release is,
+/* The keeper: one leader in the whole installation makes the releases of the blocklist. Copies and the outbox have threads of their own, so that
+ * a hanging Redis or Kafka never delays a release. Who leads is lease.c; what a leader does besides is chores.c; what a release is,
  * blocklist/. */
-#include <fcntl.h>
-#include <pthread.h>
+#include "engine/keeper.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "engine/engine.h"
+#include "engine/bell.h"
 #include "engine/health.h"
 #include "engine/judge.h"
 #include "engine/lease.h"
@@ -15,7 +14,10 @@
 #include "engine/relay.h"
 
 #define MAX_COPIES 16
-#define CHORES_US (60 * US_PER_S)
+#define CONTROL_US (US_PER_S / 4) /* how old the control row may be: kill switch, caps */
+#define POLICY_US (5 * US_PER_S)
+#define IDLE_MS 100 /* how long what other processes left may wait */
+#define WATCH_MS 200
 
 struct keeper {
 	struct engine_settings s;
@@ -23,186 +25,170 @@ struct keeper {
 	struct health_slot *health;
 	struct pg *pg;
 	struct lease lease;
-	struct judge *judge; /* for the caps of the active policy */
+	struct chores chores;
+	struct control control;
+	int64_t control_at_us; /* 0: not read yet */
+	struct policy *policy; /* for the caps; NULL: the active one could not be loaded */
+	uint8_t policy_hash[SHA256_LEN];
+	int64_t policy_at_us; /* when to try again one that could not be loaded */
 	struct head head;
 	struct projector *copies[MAX_COPIES];
 	size_t n_copies;
 	struct relay *relay;
 	unsigned failures;
-	int64_t chores_at_us;
-	bool was_leading;
-	int64_t audit_seq; /* last head written to the file */
+	bool was_leading;  /* and said so */
+	bool more;         /* growth was capped: the next release follows at once */
+	char trouble[208]; /* what does not work, though releases go on */
 };
 
-static struct metric *releases, *entries, *leading;
+static struct metric *releases, *entries, *leading, *held, *waiting;
+
+static void tell(struct keeper *k, bool leads)
+{
+	if (leads != k->was_leading)
+		log_at(leads ? LOG_INFO : LOG_WARN, "engine", "keeper %s epoch=%lld",
+			leads ? "leads" : "no longer leads", (long long)k->lease.epoch);
+	k->was_leading = leads;
+	metric_set(metric_at(leading, NULL, NULL, NULL), leads ? 1 : 0);
+	head_tell(&k->head, NULL, leads);
+}
+
+static void trouble(struct keeper *k, const char *what, const struct err *e)
+{
+	char text[sizeof(k->trouble)];
+
+	snprintf(text, sizeof(text), "%s: %.180s", what, e->text);
+	if (strcmp(k->trouble, text) != 0)
+		log_error("engine", "keeper goes on without %s cause=\"%s\"", what, e->text);
+	memcpy(k->trouble, text, sizeof(text));
+}
+
+/* The caps follow the active policy. A policy that this program cannot load leaves the old caps; without any nothing is added. */
+static enum rc follow_policy(struct keeper *k, int64_t mono_us, struct err *e)
+{
+	struct policy *p = NULL;
+	struct err why = {0};
+
+	if (k->policy != NULL && memcmp(k->policy_hash, k->control.policy, SHA256_LEN) == 0) {
+		k->trouble[0] = '\0';
+		return RC_OK;
+	}
+	if (k->trouble[0] != '\0' && mono_us < k->policy_at_us)
+		return RC_OK;
+	k->policy_at_us = mono_us + POLICY_US;
+	enum rc rc = judge_policy(k->pg, &k->control, &p, &why);
+	if (rc != RC_OK && pg_broken(k->pg))
+		return err_set(e, RC_RETRY, "%s", why.text);
+	if (rc != RC_OK) {
+		trouble(k, "the active policy's caps", &why);
+		return RC_OK;
+	}
+	policy_free(k->policy);
+	k->policy = p;
+	memcpy(k->policy_hash, k->control.policy, SHA256_LEN);
+	k->trouble[0] = '\0';
+	return RC_OK;
+}
+
+static enum rc follow_control(struct keeper *k, int64_t mono_us, struct err *e)
+{
+	if (k->control_at_us != 0 && mono_us - k->control_at_us < CONTROL_US)
+		return RC_OK;
+	enum rc rc = control_read(k->pg, &k->control, e);
+	if (rc == RC_NONE)
+		return err_set(e, RC_RETRY, "no policy is active yet");
+	if (rc == RC_OK)
+		rc = follow_policy(k, mono_us, e);
+	if (rc == RC_OK)
+		k->control_at_us = mono_us;
+	return rc;
+}
+
+static enum rc make_release(struct keeper *k, struct err *e)
+{
+	const struct policy *p = k->policy;
+	struct caps caps = {0};
+	struct release_out out = {0};
+
+	if (p != NULL)
+		caps = (struct caps){p->cap_hour, p->cap_day, p->growth_min, p->growth_share};
+	enum rc rc = release_make(k->pg, k->lease.epoch, k->s.clk->now_us(k->s.clk), &caps,
+		k->control.kill_switch || p == NULL, &out, e);
+	if (rc != RC_OK)
+		return rc;
+	k->more = out.made && out.overflow > 0;
+	metric_add(metric_at(held, NULL, NULL, NULL), out.held);
+	metric_set(metric_at(waiting, NULL, NULL, NULL), out.overflow);
+	if (!out.made)
+		return RC_OK;
+	metric_add(metric_at(releases, NULL, NULL, NULL), 1);
+	metric_set(metric_at(entries, NULL, NULL, NULL), (double)out.mark.count);
+	log_info("blocklist", "release=%lld added=%d removed=%d held=%d waiting=%d count=%lld",
+		(long long)out.mark.release, out.added, out.removed, out.held, out.overflow,
+		(long long)out.mark.count);
+	head_tell(&k->head, &out.mark, true);
+	return RC_OK;
+}
+
+/* One tick of the leader. */
+static enum rc lead(struct keeper *k, int64_t mono_us, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	if (!k->was_leading) {
+		rc = list_ensure(k->pg, k->s.clk->now_us(k->s.clk), e);
+		k->control_at_us = 0;
+		chores_begin(&k->chores);
+	}
+	if (rc == RC_OK)
+		rc = follow_control(k, mono_us, e);
+	if (rc != RC_OK)
+		return rc;
+	if (!k->was_leading)
+		tell(k, true);
+	/* What fails here must not hold up releases. */
+	if (chores_tick(&k->chores, k->pg, mono_us) != RC_OK && pg_broken(k->pg))
+		return err_set(e, RC_RETRY, "connection lost");
+	return make_release(k, e);
+}
 
 static void connection_lost(struct keeper *k, const char *cause)
 {
 	health_bad(k->health, cause);
 	pg_close(TAKE(k->pg));
-	k->lease.leads = false;
-	k->lease.seen_since_us = 0;
-	head_tell(&k->head, NULL, false);
-	wait_ms(backoff_ms(k->failures++, 50, 2000), k->s.stop);
-}
-
-/* The head of the audit chain goes to a file after each link, so that a second party can keep it. */
-static void write_audit_head(struct keeper *k)
-{
-	static const char sql[] =
-		"SELECT seq, encode(hash, 'hex') FROM audit_chain ORDER BY seq DESC LIMIT 1";
-	OWN(pg_free) struct pg_result *r = NULL;
-	struct err e;
-	char line[160], at[TIME_TEXT];
-
-	if (pg_run(k->pg, sql, NULL, 0, &r, &e) != RC_OK || pg_rows(r) == 0 ||
-		pg_int(r, 0, 0) == k->audit_seq)
-		return;
-	int fd = open(conf_text(k->s.conf, "audit.heads_file"),
-		O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (fd < 0) {
-		log_warn("audit", "the head file cannot be written: %s",
-			conf_text(k->s.conf, "audit.heads_file"));
-		return;
-	}
-	time_format(k->s.clk->now_us(k->s.clk), at);
-	int n = snprintf(line, sizeof(line), "%s %lld %.*s\n", at, (long long)pg_int(r, 0, 0),
-		(int)pg_text(r, 0, 1).len, pg_text(r, 0, 1).ptr);
-	if (write(fd, line, (size_t)n) == n)
-		k->audit_seq = pg_int(r, 0, 0);
-	close(fd);
-}
-
-/* What a new leader sees to first, and everyone every minute: lineage, protected list, partitions ahead, the audit's head. */
-static enum rc chores(struct keeper *k, struct err *e)
-{
-	static const char partitions_sql[] = "SELECT report_partitions($1::timestamptz::date, 3)";
-	int64_t now_us = k->s.clk->now_us(k->s.clk);
-	const char *protected_file = conf_text(k->s.conf, "protected.file");
-	OWN(arena_free) struct arena *a = arena_new(4096);
-	struct complaints c;
-	bool changed = false;
-
-	if (a == NULL)
-		return err_set(e, RC_RETRY, "out of memory");
-	enum rc rc = list_ensure(k->pg, now_us, e);
-	if (rc == RC_OK) {
-		struct pg_param p[] = {pg_p_time(now_us, a)};
-		rc = pg_run(k->pg, partitions_sql, p, 1, NULL, e);
-	}
-	if (rc == RC_OK && protected_file[0] != '\0') {
-		complaints_init(&c);
-		rc = protected_load(k->pg, protected_file, now_us, &c, &changed, e);
-		if (rc == RC_INVALID) { /* the list in the ledger stays as it was; releases go on */
-			log_error("blocklist", "protected list refused, the old one stays: %.*s",
-				(int)c.text.len, c.text.ptr);
-			rc = RC_OK;
-		}
-		complaints_done(&c);
-		if (changed)
-			log_info("blocklist", "protected list loaded from %s", protected_file);
-	}
-	if (rc == RC_OK)
-		rc = release_prune(k->pg, now_us - conf_int(k->s.conf, "feed.keep") * US_PER_S, e);
-	if (rc == RC_OK)
-		write_audit_head(k);
-	return rc;
-}
-
-/* Follows the control row: the kill switch, and the caps of the active policy. */
-static enum rc follow_control(struct keeper *k, struct control *control, struct err *e)
-{
-	struct judge *j = NULL;
-	enum rc rc = control_read(k->pg, control, e);
-
-	if (rc == RC_NONE)
-		return err_set(e, RC_RETRY, "no policy is active yet");
-	if (rc != RC_OK || judge_is(k->judge, control))
-		return rc;
-	rc = judge_get(k->pg, control, &j, e);
-	if (rc == RC_OK) {
-		judge_drop(k->judge);
-		k->judge = j;
-	}
-	return rc;
-}
-
-/* One tick of the leader. */
-static enum rc lead(struct keeper *k, struct err *e)
-{
-	int64_t mono_us = k->s.clk->mono_us(k->s.clk);
-	struct release_out out = {0};
-	struct control control;
-	enum rc rc = RC_OK;
-
-	if (!k->was_leading || mono_us - k->chores_at_us >= CHORES_US) {
-		rc = chores(k, e);
-		k->chores_at_us = mono_us;
-	}
-	if (rc == RC_OK)
-		rc = follow_control(k, &control, e);
-	if (rc != RC_OK)
-		return rc;
-	if (!k->was_leading)
-		log_info("engine", "keeper leads epoch=%lld", (long long)k->lease.epoch);
-	k->was_leading = true;
-	const struct policy *p = k->judge->policy;
-	struct caps caps = {p->cap_hour, p->cap_day, p->growth_min, p->growth_share};
-	do {
-		rc = release_make(k->pg, k->lease.epoch, k->s.clk->now_us(k->s.clk), &caps,
-			control.kill_switch, &out, e);
-		if (rc != RC_OK)
-			return rc;
-		if (!out.made)
-			break;
-		metric_add(metric_at(releases, NULL, NULL, NULL), 1);
-		metric_set(metric_at(entries, NULL, NULL, NULL), (double)out.mark.count);
-		log_info("blocklist",
-			"release=%lld added=%d removed=%d held=%d waiting=%d count=%lld",
-			(long long)out.mark.release, out.added, out.removed, out.held, out.overflow,
-			(long long)out.mark.count);
-		head_tell(&k->head, &out.mark, true);
-		write_audit_head(k);
-	} while (out.overflow > 0 && !*k->s.stop);
-	return RC_OK;
-}
-
-static void step_down(struct keeper *k)
-{
-	if (k->was_leading)
-		log_warn("engine", "keeper no longer leads");
-	k->was_leading = false;
-	head_tell(&k->head, NULL, false);
+	lease_doubt(&k->lease);
+	tell(k, false);
+	wait_ms(backoff_ms(k->failures, 50, 2000), k->s.stop);
+	if (k->failures < 16)
+		k->failures++;
 }
 
 static void tick(struct keeper *k)
 {
 	struct pg_options o = {.dsn = conf_text(k->s.conf, "database.dsn"), .name = "khien-keeper"};
+	int64_t mono_us = k->s.clk->mono_us(k->s.clk);
 	struct err e = {0};
 	enum rc rc = RC_OK;
 
+	k->more = false;
 	if (k->pg == NULL)
 		rc = pg_open(&o, &k->pg, &e);
 	if (rc == RC_OK)
-		rc = lease_tick(&k->lease, k->pg, k->s.clk->mono_us(k->s.clk), &e);
-	if (rc == RC_OK && k->lease.leads) {
-		bool first = !k->was_leading;
-		rc = lead(k, &e);
-		if (rc == RC_OK && first)
-			head_tell(&k->head, NULL, true);
-	} else if (rc == RC_OK && k->was_leading) {
-		step_down(k);
-	}
-	metric_set(metric_at(leading, NULL, NULL, NULL), k->lease.leads ? 1 : 0);
+		rc = lease_tick(&k->lease, k->pg, mono_us, &e);
+	if (rc == RC_OK && k->lease.leads)
+		rc = lead(k, mono_us, &e);
+	else if (rc == RC_OK && k->was_leading)
+		tell(k, false);
 	if (rc == RC_OK) {
 		k->failures = 0;
-		health_ok(k->health);
+		if (k->trouble[0] != '\0' && k->lease.leads)
+			health_bad(k->health, k->trouble);
+		else
+			health_ok(k->health);
 	} else if (rc == RC_CONFLICT && e.state[0] == '\0') { /* fenced */
-		k->lease.leads = false;
-		k->lease.seen_since_us = 0;
-		step_down(k);
-	} else if (rc ==
-		RC_CONFLICT) { /* a deadlock or serialization failure: again at the next tick */
+		lease_lost(&k->lease);
+		tell(k, false);
+	} else if (rc == RC_CONFLICT) { /* a deadlock or the like: again at the next tick */
 		log_debug("blocklist", "release again: %s", e.text);
 	} else {
 		connection_lost(k, e.text);
@@ -214,15 +200,37 @@ static void *run(void *arg)
 	struct keeper *k = arg;
 	int64_t pause_ms = conf_int(k->s.conf, "keeper.tick_ms");
 
-	while (!*k->s.stop) {
+	while (!engine_stopping(&k->s)) {
 		tick(k);
-		wait_ms(k->lease.leads ? pause_ms : 200, k->s.stop);
+		if (k->more)
+			continue;
+		if (!k->was_leading) {
+			wait_ms(WATCH_MS, k->s.stop);
+			continue;
+		}
+		wait_ms(pause_ms, k->s.stop);
+		if (IDLE_MS > pause_ms)
+			bell_wait(IDLE_MS - pause_ms);
 	}
-	head_tell(&k->head, NULL, false);
+	tell(k, false);
 	lease_give_back(&k->lease, k->pg);
 	pg_close(TAKE(k->pg));
 	health_gone(k->health);
 	return NULL;
+}
+
+static void make_metrics(void)
+{
+	releases = metric_family(METRIC_COUNTER, "khien_releases_total", "",
+		"Releases of the blocklist made by this process.");
+	entries = metric_family(
+		METRIC_GAUGE, "khien_blocklist_entries", "", "Entries of the newest release.");
+	leading = metric_family(
+		METRIC_GAUGE, "khien_keeper_leads", "", "1 while this process is the one keeper.");
+	held = metric_family(METRIC_COUNTER, "khien_wishes_held_total", "",
+		"Automatic wishes that a release held back: protection, caps.");
+	waiting = metric_family(METRIC_GAUGE, "khien_wishes_waiting", "",
+		"Automatic wishes that wait for the next release because of its growth cap.");
 }
 
 enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struct err *e)
@@ -231,16 +239,12 @@ enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struc
 
 	if (k == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	releases = metric_family(METRIC_COUNTER, "khien_releases_total", "",
-		"Releases of the blocklist made by this process.");
-	entries = metric_family(
-		METRIC_GAUGE, "khien_blocklist_entries", "", "Entries of the newest release.");
-	leading = metric_family(
-		METRIC_GAUGE, "khien_keeper_leads", "", "1 while this process is the one keeper.");
+	make_metrics();
 	k->s = *s;
 	k->lease = (struct lease){
 		.owner = s->instance, .lease_us = conf_int(s->conf, "keeper.lease_s") * US_PER_S};
 	k->health = health_slot("keeper", 0);
+	chores_init(&k->chores, s);
 	head_init(&k->head);
 	enum rc rc = relay_start(s, &k->head, &k->relay, e);
 	for (size_t i = 0; i < conf_count(s->conf, "redis.urls") && i < MAX_COPIES && rc == RC_OK;
@@ -257,14 +261,21 @@ enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struc
 	return RC_OK;
 }
 
+void keeper_reload(struct keeper *k, const struct conf *fresh)
+{
+	if (k != NULL)
+		chores_reload(&k->chores, conf_text(fresh, "protected.file"));
+}
+
 void keeper_join(struct keeper *k)
 {
 	if (k == NULL)
 		return;
+	bell_ring();
 	pthread_join(k->thread, NULL);
 	for (size_t i = 0; i < k->n_copies; i++)
 		projector_join(k->copies[i]);
 	relay_join(k->relay);
-	judge_drop(k->judge);
+	policy_free(k->policy);
 	free(k);
 }

@@ -21,6 +21,8 @@ struct projector {
 	int64_t swept_us;
 };
 
+static struct metric *copy_ok, *copy_release, *rebuilds;
+
 static const char head_sql[] = "SELECT list, release, count, encode(digest, 'hex') FROM list_head";
 
 /* The list's head as the ledger has it now. RC_NONE: there is no list yet. */
@@ -60,13 +62,16 @@ static enum rc follow(struct projector *p, struct err *e)
 {
 	struct list_mark want = {0}, has = {0};
 	int64_t now = p->s.clk->mono_us(p->s.clk);
-	enum rc rc = open_both(p, e);
+	enum rc rc = open_both(p, e), at = RC_OK;
 
+	/* The copy first: what it has then, the ledger has, too, or the ledger was set back. */
 	if (rc == RC_OK)
+		rc = at = p->ops->at(p->copy, &has, e);
+	if (rc == RC_OK || rc == RC_NONE)
 		rc = ledger_head(p, &want, e);
 	if (rc != RC_OK)
 		return rc == RC_NONE ? RC_OK : rc;
-	rc = p->ops->at(p->copy, &has, e);
+	rc = at;
 	if (rc == RC_OK && strcmp(has.list, want.list) == 0 && has.release < want.release)
 		rc = p->ops->apply(p->copy, p->pg, &has, &want, e);
 	else if (rc == RC_OK &&
@@ -80,8 +85,11 @@ static enum rc follow(struct projector *p, struct err *e)
 	if (rc == RC_NONE || rc == RC_CONFLICT) {
 		log_info("engine", "copy=%s rebuild release=%lld count=%lld", p->name,
 			(long long)want.release, (long long)want.count);
+		metric_add(metric_at(rebuilds, p->name, NULL, NULL), 1);
 		rc = p->ops->rebuild(p->copy, p->pg, e);
 	}
+	if (rc == RC_OK)
+		metric_set(metric_at(copy_release, p->name, NULL, NULL), (double)want.release);
 	return rc;
 }
 
@@ -91,21 +99,25 @@ static void *run(void *arg)
 	uint64_t turn = 0;
 	bool leads = false;
 
-	while (!*p->s.stop) {
+	while (!engine_stopping(&p->s)) {
 		struct err e = {0};
 		turn = head_wait(p->head, turn, 250, &leads);
 		if (!leads) {
 			health_ok(p->health);
 			continue;
 		}
-		if (follow(p, &e) == RC_OK) {
+		enum rc rc = follow(p, &e);
+		metric_set(metric_at(copy_ok, p->name, NULL, NULL), rc == RC_OK ? 1 : 0);
+		if (rc == RC_OK) {
 			p->failures = 0;
 			health_ok(p->health);
 			continue;
 		}
 		health_bad(p->health, e.text);
 		p->ops->close(TAKE(p->copy));
-		wait_ms(backoff_ms(p->failures++, 50, 1000), p->s.stop);
+		wait_ms(backoff_ms(p->failures, 50, 1000), p->s.stop);
+		if (p->failures < 16)
+			p->failures++;
 	}
 	p->ops->close(TAKE(p->copy));
 	pg_close(TAKE(p->pg));
@@ -120,6 +132,13 @@ enum rc projector_start(const struct engine_settings *s, const struct projection
 
 	if (p == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
+	copy_ok = metric_family(METRIC_GAUGE, "khien_copy_ok", "copy",
+		"1 when this copy of the list was equal to the ledger's at the last look; of the "
+		"leading keeper.");
+	copy_release = metric_family(METRIC_GAUGE, "khien_copy_release", "copy",
+		"The release that this copy of the list was brought to.");
+	rebuilds = metric_family(METRIC_COUNTER, "khien_copy_rebuilds_total", "copy",
+		"Times that this copy was written anew: it was empty, or differed.");
 	p->s = *s;
 	p->ops = ops;
 	p->index = index;
