@@ -2,12 +2,13 @@
 
 Where the digits of a sender end is digits.py's. Groups and rules are in the order of that page.
 """
+import itertools
 import re
 import unicodedata
 from typing import NamedTuple
 
 from . import numbers
-from .digits import Digits, Unclear, blank, same, strip, trim
+from .digits import Digits, Unclear, blank, letter, same, strip, trim
 
 OPEN, CLOSE = "([（［【", ")]）］】"
 MOST_GROUPS = 8
@@ -42,7 +43,7 @@ def keyword(text):
     plain = "".join("D" if c in "đĐ" else c for c in text[:2]).upper()
     kind = "LD" if plain == "LD" else plain[:1]
     rest = text[len(kind) :]
-    if kind not in ("S", "V", "LD") or (rest and unicodedata.category(rest[0])[0] in "LM"):
+    if kind not in ("S", "V", "LD") or (rest and letter(rest[0])):
         raise Fault("no_keyword")
     while rest and (blank(rest[0]) or rest[0] in "-:;,.|/–—―：，"):
         rest = rest[1:]
@@ -50,6 +51,7 @@ def keyword(text):
 
 
 def in_capitals(text):
+    text = trim(text)
     return len(text.split()) == 1 and sum("A" <= c <= "Z" for c in text) >= 2 and not has_small(text)
 
 
@@ -80,16 +82,19 @@ class Reader:
 
     def clear(self, text):
         """The sender when the text is a number or short code and nothing else."""
+        text = trim(text)
         it = self.plan.number(text, self.occurred) if text else None
         return it if it is not None and it.found != "invalid" else None
 
     def sender_id(self, text):
+        text = trim(text)
         if not text or set(text) & set("()") or text.lower() in NO_NAMES:
             return None
         it = self.plan.sender(text, self.occurred)
         return it if it.scope == "name" else None
 
     def withheld(self, text):
+        text = trim(text)
         it = self.plan.sender(text, self.occurred) if text else None
         return it if it is not None and it.found == "withheld" else None
 
@@ -175,7 +180,7 @@ class Reader:
             it, (a, b) = found
             return it, [trim(first.text[:a]), trim(first.text[b:])] + texts[1:]
         head = first.text if first.bracket else (first.text.split() or [""])[0]
-        if sum(c.isdigit() for c in head) >= 3 and not any(c.isalpha() for c in head):
+        if sum(c.isdigit() for c in head) >= 3 and not any(letter(c) for c in head):
             raise Fault("two_senders" if self.clear(head) else "bad_sender")
         found = [(i, f) for i, g in enumerate(groups[1:], 1) if (f := self.among(g.text))]
         if found:
@@ -184,7 +189,7 @@ class Reader:
                 raise Fault("two_senders")
             text = groups[i].text
             return it, texts[:i] + [trim(text[:a]), trim(text[b:])] + texts[i + 1 :]
-        if len(groups) > 1 and groups[1].bracket and first.text:
+        if len(groups) > 1 and groups[1].bracket and trim(first.text):
             second = groups[1].text
             it = self.withheld(second) or (self.sender_id(second) if in_capitals(second) else None)
             if it is not None:
@@ -208,7 +213,7 @@ class Reader:
         if lead is not None and not same(it, lead[0]) and not (first.bracket and is_code(lead[0])):
             raise Fault("two_senders")
         name = self.sender_id(first.text)
-        if name and len(first.text.split()) == 1 and (has_capital(first.text) if first.bracket else in_capitals(first.text)):
+        if name and len(trim(first.text).split()) == 1 and (has_capital(first.text) if first.bracket else in_capitals(first.text)):
             raise Fault("two_senders")
 
     def no_other(self, it, rest):
@@ -223,10 +228,10 @@ class Reader:
     def name_of(self, first, more):
         """A sender ID or a word for withheld at the start of the first group: (sender, rest)."""
         text, bracket = first.text, first.bracket
-        if self.withheld(trim(text)):
-            return self.withheld(trim(text)), ""
+        if self.withheld(text):
+            return self.withheld(text), ""
         it = self.sender_id(text)
-        if it is not None and (in_capitals(text) if not bracket else more or not (len(text.split()) > 1 and has_small(text))):
+        if it is not None and (in_capitals(text) if not bracket else more or not (len(trim(text).split()) > 1 and has_small(text))):
             return it, ""
         m = re.search(r":|(?<=\s)[-–—]|[-–—](?=\s|$)", text)
         if m is not None and len(text[: m.start()].encode()) < 48:
@@ -244,7 +249,7 @@ class Reader:
         rest = self.after_separators(text[len(word) :])
         word = word.rstrip(":,;.-")
         if in_capitals(word) and self.sender_id(word):
-            letters = re.match(r"[^\W\d_]*", rest).group()
+            letters = "".join(itertools.takewhile(letter, rest))
             if not rest or has_small(letters):
                 return self.sender_id(word), rest
         return None

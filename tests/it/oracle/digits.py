@@ -12,8 +12,20 @@ class Unclear(Exception):
     """The digits can be read in two ways."""
 
 
+SIGNS = ((0x2000, 0x2BFF), (0x3000, 0x303F), (0xFE00, 0xFE0F), (0xFF01, 0xFF20), (0x1F000, 0x1FAFF))
+
+
 def blank(c):
-    return c.isspace() or c in MARKS
+    return c.isspace() or c in MARKS or unicodedata.category(c) == "Cc"
+
+
+def letter(c):
+    """A-Z, a-z and all from U+00C0 on that is none of the other things."""
+    if c < "\u00c0":
+        return c.isascii() and c.isalpha()
+    if c in "×÷" or any(a <= ord(c) <= b for a, b in SIGNS):
+        return False
+    return not (blank(c) or digit(c) or c in OPEN + CLOSE or separator(c))
 
 
 def separator(c):
@@ -41,6 +53,10 @@ def trim(text):
     while b > a and (blank(text[b - 1]) or separator(text[b - 1])):
         b -= 1
     return text[a:b]
+
+
+def letter_at(text, i):
+    return i < len(text) and letter(text[i])
 
 
 def same(a, b):
@@ -84,10 +100,6 @@ class Digits:
             return True
         return separator(text[end]) and not (end + 1 < len(text) and digit(text[end + 1]))
 
-    @staticmethod
-    def letter(text, end):
-        return end < len(text) and text[end].isalpha()
-
     def number(self, text):
         it = self.plan.number(text, self.occurred)
         return None if it.found == "invalid" else it
@@ -102,7 +114,7 @@ class Digits:
         plain = self.plan.digits_of(text[start : ends[-1][0]].replace(",", " ").replace("/", " ").replace(":", " ")) or ""
         with_prefix = plain.startswith(("0", "84", "+84"))
         abroad = plain.startswith(("+", "00")) and not plain.startswith(("+84", "0084"))
-        possible = [e for e, n in ends if not self.letter(text, e) and (n == 1 or self.word_ends(text, e))]
+        possible = [e for e, n in ends if not letter_at(text, e) and (n == 1 or self.word_ends(text, e))]
         first = ends[0][0] if ends[0][1] == 1 else None
         code = self.code(text, start, first)
         long = self.longer(text, start, ends, possible, first, with_prefix, abroad)
@@ -129,9 +141,9 @@ class Digits:
             it = self.number(text[start:first])
             if it is not None and it.scope == "number" and not abroad and self.word_ends(text, first):
                 return it, first
-            if it is not None and abroad and len(it.value) >= 10 and not self.letter(text, first):
+            if it is not None and abroad and len(it.value) >= 10 and not letter_at(text, first):
                 return it, first
-            if it is not None and self.service(it) and not self.letter(text, first):
+            if it is not None and self.service(it) and not letter_at(text, first):
                 return it, first
         for end in reversed(possible):
             it = self.number(text[start:end])
@@ -175,7 +187,7 @@ class Digits:
         out, i = [], 0
         while i < len(text) and len(text[:i].encode()) < 1024:
             c = text[i]
-            if (digit(c) or c in "+＋") and not (i > 0 and (text[i - 1].isalnum())):
+            if (digit(c) or c in "+＋") and not (i > 0 and (letter(text[i - 1]) or digit(text[i - 1]))):
                 found = self.word(text, i)
                 if found is not None:
                     out.append((found[0], (i, found[1])))

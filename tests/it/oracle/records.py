@@ -171,11 +171,13 @@ def read_complaint(it, plan):
     sender = plan.sender(f["sender"], received if occurred is None else occurred)
     if sender.found == "invalid":
         raise Bad("bad_sender")
-    verified = f["reporter_verified"]
+    verified, category = f["reporter_verified"], f["category"] or ""
+    if "\0" in category or len(category.encode()) > 128:
+        category = ""
     return Report(
         report_id=f["report_id"], channel=f["channel"], kind=f["kind"], received_at=received, occurred_at=occurred, reporter=reporter,
         verified=f["channel"] in VERIFIED if verified is None else verified, sender=sender, content=content.encode(),
-        category=f["category"] or "", service=service_of(f["kind"], words["service"]),
+        category=category, service=service_of(f["kind"], words["service"]),
         matched=words["matched"] or "unchecked", origin=words["origin"] or "unknown",
     )  # fmt: skip
 
