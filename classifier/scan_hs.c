@@ -5,7 +5,8 @@
 
 #include "classifier/rules.h"
 
-#define FLAGS (HS_FLAG_PREFILTER | HS_FLAG_ALLOWEMPTY | HS_FLAG_SINGLEMATCH)
+/* Not HS_FLAG_SINGLEMATCH: with it vectorscan 5.4.9 loses matches of a repeated character beyond byte 64. */
+#define FLAGS (HS_FLAG_PREFILTER | HS_FLAG_ALLOWEMPTY)
 
 struct prefilter {
 	hs_database_t *db; /* NULL: every pattern is a candidate in every text */

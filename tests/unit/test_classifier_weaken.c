@@ -132,9 +132,37 @@ static void test_never_misses(void)
 	CHECK(weaker > 500 && found > 5000); /* the test saw what it is for */
 }
 
+/* vectorscan 5.4.9 loses a repeated character beyond byte 64 when it is asked for single matches. */
+static void test_far_into_the_text(void)
+{
+	static const char *const patterns[] = {
+		"[!]{2,9}", "!{1,5}", "[!?]{2,9}", "x{3}", "ax{2,9}", "\\$"};
+	static const char *const ends[] = {"!!", "!", "!?", "xxx", "axx", "$"};
+
+	for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
+		for (size_t before = 0; before < 300; before += 7) {
+			OWN(prefilter_free) struct prefilter *f = NULL;
+			OWN(prefilter_scratch_free) struct prefilter_scratch *s = NULL;
+			struct slice pattern = slice_str(patterns[i]);
+			uint64_t candidate = 0;
+			char text[400];
+			struct err e;
+
+			CHECK_CASE("%s after %zu", patterns[i], before);
+			memset(text, 'b', before);
+			memcpy(text + before, ends[i], strlen(ends[i]));
+			CHECK_RC(prefilter_new(&pattern, 1, false, &f, &e), RC_OK, &e);
+			CHECK_RC(prefilter_scratch_new(f, NULL, &s, &e), RC_OK, &e);
+			prefilter_scan(f, s, slice_of(text, before + strlen(ends[i])), &candidate);
+			if (!CHECK(candidate == 1))
+				break;
+		}
+}
+
 int main(void)
 {
 	RUN(test_cases);
+	RUN(test_far_into_the_text);
 	RUN(test_never_misses);
 	return check_done();
 }
