@@ -337,11 +337,14 @@ static enum rc read_rows(const char *path, struct slice text, int64_t now_us, st
 static const char lock_sql[] = "LOCK TABLE protected IN SHARE ROW EXCLUSIVE MODE";
 static const char known_sql[] = "SELECT id, scope, low, high, service, owner, reason, until FROM "
 				"protected WHERE origin = 'file'";
-/* Both also mark what is inside for the keeper. */
-#define MARK_INSIDE                                                                       \
-	" INSERT INTO dirty (sender, service) SELECT DISTINCT w.sender, w.service FROM x" \
-	" JOIN sender s ON s.scope = x.scope AND s.value BETWEEN x.low AND x.high"        \
-	" AND length(s.value) = length(x.low) JOIN wish w ON w.sender = s.id"
+/* Both also mark what is inside for the keeper. Row by row, through the indexes: as one join, every row would be compared with every
+ * sender of its scope. */
+#define MARK_INSIDE                                                                             \
+	" INSERT INTO dirty (sender, service) SELECT DISTINCT w.sender, w.service FROM x"       \
+	" CROSS JOIN LATERAL (SELECT s.id FROM sender s WHERE s.scope = x.scope"                \
+	" AND s.value BETWEEN x.low AND x.high AND length(s.value) = length(x.low) OFFSET 0) s" \
+	" CROSS JOIN LATERAL (SELECT w.sender, w.service FROM wish w WHERE w.sender = s.id"     \
+	" OFFSET 0) w"
 static const char delete_sql[] =
 	"WITH x AS (DELETE FROM protected p USING unnest($1::int8[]) k(id) WHERE p.id = k.id"
 	" RETURNING p.scope, p.low, p.high)" MARK_INSIDE;
@@ -350,8 +353,24 @@ static const char insert_sql[] =
 	" SELECT *, 'file' FROM unnest($1::text[], $2::text[], $3::text[], $4::int2[], $5::text[], "
 	"$6::text[],"
 	" $7::timestamptz[]) RETURNING scope, low, high)" MARK_INSIDE;
-static const char end_sql[] = "WITH x AS (DELETE FROM protected WHERE until <= $1 RETURNING scope, "
-			      "low, high)" MARK_INSIDE;
+static const char end_sql[] =
+	"WITH x AS (DELETE FROM protected WHERE until <= $1 RETURNING scope, low, high, service, "
+	"owner),"
+	" d AS (" MARK_INSIDE ") SELECT 0, scope, low, high, service, owner, '', NULL FROM x"
+	" ORDER BY scope COLLATE \"C\", low, high";
+
+/* Texts are borrowed from the result. */
+static struct row row_of(struct pg_result *r, int i)
+{
+	return (struct row){.id = pg_int(r, i, 0),
+		.scope = scope_parse(pg_text(r, i, 1)),
+		.low = pg_text(r, i, 2),
+		.high = pg_text(r, i, 3),
+		.service = pg_null(r, i, 4) ? -1 : (int)pg_int(r, i, 4),
+		.owner = pg_text(r, i, 5),
+		.reason = pg_text(r, i, 6),
+		.until_us = pg_time_us(r, i, 7)};
+}
 
 static enum rc read_known(
 	struct pg *c, struct arena *a, struct pg_result **result, struct rows *out, struct err *e)
@@ -363,14 +382,7 @@ static enum rc read_known(
 
 		if (r == NULL)
 			return err_set(e, RC_RETRY, "out of memory");
-		*r = (struct row){.id = pg_int(*result, i, 0),
-			.scope = scope_parse(pg_text(*result, i, 1)),
-			.low = pg_text(*result, i, 2),
-			.high = pg_text(*result, i, 3),
-			.service = pg_null(*result, i, 4) ? -1 : (int)pg_int(*result, i, 4),
-			.owner = pg_text(*result, i, 5),
-			.reason = pg_text(*result, i, 6),
-			.until_us = pg_time_us(*result, i, 7)};
+		*r = row_of(*result, i);
 	}
 	return rc;
 }
@@ -546,7 +558,20 @@ enum rc protected_load(struct pg *c, const char *path, int64_t now_us,
 
 enum rc protected_end(struct pg *c, int64_t now_us, struct arena *a, struct err *e)
 {
+	OWN(pg_free) struct pg_result *r = NULL;
 	struct pg_param now = pg_p_time(now_us, a);
+	DIFF_OWN struct diff d;
+	enum rc rc = pg_run(c, end_sql, &now, 1, &r, e);
 
-	return pg_run(c, end_sql, &now, 1, NULL, e);
+	diff_init(&d);
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct row gone = row_of(r, i);
+
+		diff_line(&d, "unprotect", &gone);
+	}
+	if (rc == RC_OK && d.lines.failed)
+		rc = err_set(e, RC_RETRY, "out of memory");
+	if (rc == RC_OK && d.lines.len > 0)
+		rc = audit_append(c, now_us, "keeper", "protected.end", buf_slice(&d.lines), e);
+	return rc;
 }

@@ -247,6 +247,31 @@ static void test_a_range_is_found_by_an_index(void)
 	CHECK(!is_protected("number", "84900010070", "0", "2026-09-21"));
 }
 
+/* A list is compared with the senders that it names, not with all there are: a bank list of today goes into a ledger of years. */
+static void test_a_list_finds_its_senders_by_an_index(void)
+{
+	BUF_OWN struct buf list;
+	int64_t begun;
+
+	pgtest_do(pg,
+		"TRUNCATE protected, dirty, wish; DELETE FROM sender WHERE id > 0;"
+		" INSERT INTO sender (scope, value, attribution, created_at) SELECT 'number', "
+		"(84800000000 + i)::text, 'other', 'epoch' FROM generate_series(1, 50000) i;"
+		" INSERT INTO wish (sender, service, origin, action, detail, case_id, basis, "
+		"first_at, decided_at, state) SELECT id, 0, 'auto:scam', 'bar', '', '', '', "
+		"'epoch', 'epoch', 'held' FROM sender WHERE id > 0; ANALYZE sender; ANALYZE wish");
+	buf_init(&list, 1 << 20);
+	buf_fmt(&list, HEAD);
+	for (int i = 0; i < 2000; i++)
+		buf_fmt(&list, "number,%lld,,a,b,\n", 84800000001LL + 20 * i);
+	begun = clk_system.mono_us(&clk_system);
+	load_ok(list.ptr, true);
+	load_ok(HEAD, true);
+	CHECK(clk_system.mono_us(&clk_system) - begun < 10 * US_PER_S);
+	CHECK_STR(pgtest_get(pg, "SELECT count(*) || ' ' || count(DISTINCT sender) FROM dirty"),
+		"4000 2000");
+}
+
 int main(void)
 {
 	pg = pgtest_begin();
@@ -259,6 +284,7 @@ int main(void)
 	RUN(test_what_is_protected);
 	RUN(test_only_what_changed_is_dirty);
 	RUN(test_a_range_is_found_by_an_index);
+	RUN(test_a_list_finds_its_senders_by_an_index);
 	pgtest_end(pg);
 	(void)unlink(path);
 	(void)rmdir(dir);
