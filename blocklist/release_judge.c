@@ -2,7 +2,7 @@
  * Pure: everything it needs was read before, everything it decides is written after.
  *
  * An automatic wish is an *addition* when its action is stronger than what its key has without it; only additions meet the kill
- * switch and the caps. While a wish waits (wanted, or held by a cap) the entry that its former self brought about stays as it is, so
+ * switch and the caps. While a wish waits (wanted, or held by a cap or for review) the entry that its former self brought about stays as it is, so
  * that a sender on its way from a throttle to a bar is not set free by a cap. */
 #include <stdlib.h>
 
@@ -60,8 +60,16 @@ static void look_at(struct release *r, const struct key *k, struct wish *w)
 		w->then = WISH_ENDED;
 	else if (automatic && k->is_protected)
 		hold(r, w, "protected");
+	else if (automatic && w->state == WISH_WANTED && strcmp(r->mode, "auto") != 0)
+		hold(r, w, "review_mode"); /* the mode has changed since the worker wished */
 	else if (!automatic)
 		w->then = WISH_ADMITTED;
+}
+
+/* Held because there is no room, or because people decide now: not because the sender must not be listed. */
+static bool waits(const char *why)
+{
+	return strncmp(why, "cap_", 4) == 0 || strcmp(why, "review_mode") == 0;
 }
 
 /* The wish whose place the present entry keeps while it waits; NULL: none. */
@@ -76,8 +84,7 @@ static const struct wish *stands_in(const struct release *r, const struct key *k
 			continue;
 		if (w->then == WISH_WANTED)
 			return w;
-		if (w->then == WISH_HELD && strncmp(w->why, "cap_", 4) == 0 &&
-			!ended(w->until_s, r->now_us))
+		if (w->then == WISH_HELD && waits(w->why) && !ended(w->until_s, r->now_us))
 			return w;
 	}
 	return NULL;

@@ -245,16 +245,28 @@ static const char wish_end_sql[] =
 	"DELETE FROM wish w USING unnest($1::int8[], $2::int2[], $3::text[]) k(sender, service, "
 	"origin)"
 	" WHERE w.sender = k.sender AND w.service = k.service AND w.origin = k.origin";
-/* An automatic wish's action has the origin auto and the class of the wish's name. */
-static const char action_sql[] =
+/* An automatic wish's action has the origin auto and the class of the wish's name: the words of the index action_episode, without which
+ * every action there ever was would be read. */
+static const char episode_sql[] =
 	"UPDATE action a SET state = k.state, reason = k.reason"
 	" FROM unnest($1::int8[], $2::int2[], $3::text[], $4::timestamptz[], $5::text[], "
 	"$6::text[])"
 	" k(sender, service, origin, decided_at, state, reason)"
 	" WHERE a.sender = k.sender AND a.service = k.service AND a.decided_at = k.decided_at"
-	" AND a.origin = CASE WHEN k.origin LIKE 'auto:%' THEN 'auto' ELSE k.origin END"
-	" AND (a.origin <> 'auto' OR a.class = CASE k.origin WHEN 'auto:scam' THEN 1 ELSE 0 END)"
-	" AND a.state IN ('wanted', 'admitted', 'held') AND a.state IS DISTINCT FROM k.state";
+	" AND a.class = CASE k.origin WHEN 'auto:scam' THEN 1 ELSE 0 END"
+	" AND a.origin = 'auto' AND a.state <> 'superseded'"
+	" AND a.state IN ('wanted', 'admitted', 'held')"
+	" AND (a.state, a.reason) IS DISTINCT FROM (k.state, k.reason)";
+/* A person's or an order's is found by its case. */
+static const char action_sql[] =
+	"UPDATE action a SET state = k.state, reason = k.reason"
+	" FROM unnest($1::int8[], $2::int2[], $3::text[], $4::timestamptz[], $5::text[], "
+	"$6::text[], $7::text[])"
+	" k(sender, service, origin, decided_at, state, reason, case_id)"
+	" WHERE a.case_id = k.case_id AND a.sender = k.sender AND a.service = k.service"
+	" AND a.decided_at = k.decided_at AND a.origin = k.origin"
+	" AND a.state IN ('wanted', 'admitted', 'held')"
+	" AND (a.state, a.reason) IS DISTINCT FROM (k.state, k.reason)";
 static const char case_lock_sql[] = "SELECT c.id FROM (SELECT DISTINCT unnest($1::text[]) AS id) k "
 				    "JOIN case_file c ON c.id = k.id"
 				    " ORDER BY c.id FOR NO KEY UPDATE OF c";
@@ -272,13 +284,14 @@ static const char admission_sql[] = "INSERT INTO admission (sender, service, at)
 static const char admission_old_sql[] = "DELETE FROM admission WHERE at < $1";
 
 struct fates {
-	struct table set, end, action, file, admission;
+	struct table set, end, episode, action, file, admission;
 };
 
 static void fates_done(struct fates *f)
 {
 	table_done(&f->set);
 	table_done(&f->end);
+	table_done(&f->episode);
 	table_done(&f->action);
 	table_done(&f->file);
 	table_done(&f->admission);
@@ -328,14 +341,30 @@ static const char *case_state(const struct key *k, const char *case_id)
 	return alive ? NULL : "closed";
 }
 
+static void put_action(struct fates *f, const struct key *k, const struct wish *w)
+{
+	struct table *t = is_automatic(w->origin) ? &f->episode : &f->action;
+
+	put_wish(t, k, w);
+	pg_array_time(&t->at[3], w->decided_at);
+	put_text(t, 4, action_state(w));
+	put_text(t, 5, w->then == WISH_HELD ? w->why : "");
+	if (t == &f->action)
+		put_text(t, 6, w->case_id);
+}
+
 static void fate_of(struct fates *f, struct changes *ch, const struct key *k, const struct wish *w)
 {
 	const char *state = action_state(w), *why = w->then == WISH_HELD ? w->why : "";
 	const char *of_case;
 	char masked[MASKED_TEXT];
 
-	if (w->then == w->state && strcmp(why, w->reason) == 0)
+	if (w->then == w->state && strcmp(why, w->reason) == 0) {
+		/* An admitted wish may have come to stand for another episode. */
+		if (w->then == WISH_ADMITTED)
+			put_action(f, k, w);
 		return;
+	}
 	if (w->then == WISH_ENDED) {
 		put_wish(&f->end, k, w);
 	} else {
@@ -343,10 +372,7 @@ static void fate_of(struct fates *f, struct changes *ch, const struct key *k, co
 		put_text(&f->set, 3, state);
 		put_text(&f->set, 4, why);
 	}
-	put_wish(&f->action, k, w);
-	pg_array_time(&f->action.at[3], w->decided_at);
-	put_text(&f->action, 4, state);
-	put_text(&f->action, 5, why);
+	put_action(f, k, w);
 	of_case = case_state(k, w->case_id);
 	if (of_case != NULL) {
 		put_text(&f->file, 0, w->case_id);
@@ -367,6 +393,8 @@ static enum rc write_fates(struct release *r, struct pg *c, struct fates *f, str
 
 	if (rc == RC_OK)
 		rc = table_run(&f->end, c, wish_end_sql, NULL, 0, e);
+	if (rc == RC_OK)
+		rc = table_run(&f->episode, c, episode_sql, NULL, 0, e);
 	if (rc == RC_OK)
 		rc = table_run(&f->action, c, action_sql, NULL, 0, e);
 	if (rc == RC_OK && f->admission.at[0].count > 0)
@@ -416,7 +444,8 @@ enum rc release_write(struct release *r, struct pg *c, struct err *e)
 	table_init(&ch.set, "ttsbttzttb");
 	table_init(&f.set, "bsttt");
 	table_init(&f.end, "bst");
-	table_init(&f.action, "bstztt");
+	table_init(&f.episode, "bstztt");
+	table_init(&f.action, "bstzttt");
 	table_init(&f.file, "tt");
 	table_init(&f.admission, "bs");
 	r->mark = r->head;

@@ -14,6 +14,16 @@ static int64_t now = T0;
 static const struct caps wide = {100000, 1000000, 100000, 0.02};
 static int64_t epoch = 1;
 
+static inline void mode(const char *m)
+{
+	pgtest_do(pg,
+		"INSERT INTO artifact VALUES ('\\x00', 'policy', '1', '{}', 'epoch') ON CONFLICT "
+		"DO NOTHING;"
+		" DELETE FROM control; INSERT INTO control VALUES (true, 1, '%s', false, '\\x00', "
+		"'\\x00', 'epoch', 'test')",
+		m);
+}
+
 static inline void fresh(void)
 {
 	static bool first = true;
@@ -30,17 +40,8 @@ static inline void fresh(void)
 	struct err e;
 
 	pgtest_do(pg, "UPDATE keeper SET epoch = 1");
+	mode("auto");
 	pgtest_need(list_ensure(pg, now, &e), &e, "list_ensure");
-}
-
-static inline void mode(const char *m)
-{
-	pgtest_do(pg,
-		"INSERT INTO artifact VALUES ('\\x00', 'policy', '1', '{}', 'epoch') ON CONFLICT "
-		"DO NOTHING;"
-		" DELETE FROM control; INSERT INTO control VALUES (true, 1, '%s', false, '\\x00', "
-		"'\\x00', 'epoch', 'test')",
-		m);
 }
 
 static inline void add_sender(const char *value)

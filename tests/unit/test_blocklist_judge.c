@@ -150,6 +150,14 @@ static void test_fates(void)
 			WISH_HELD, WISH_HELD, "one_leg"},
 		{"no longer protected", "auto:scam", "protected", "bar_in", "auto", 0, 0, LATER,
 			WISH_HELD, WISH_ADMITTED, ""},
+		{"wanted, review since", "auto:scam", "", "bar_in", "review", 0, 0, LATER,
+			WISH_WANTED, WISH_HELD, "review_mode"},
+		{"wanted, shadow since", "auto:scam", "", "bar_in", "shadow", 0, 0, LATER,
+			WISH_WANTED, WISH_HELD, "review_mode"},
+		{"wanted by a person, review", "person:an", "", "bar_in", "review", 0, 0, LATER,
+			WISH_WANTED, WISH_ADMITTED, ""},
+		{"admitted, review since", "auto:scam", "", "bar_in", "review", 0, 0, LATER,
+			WISH_ADMITTED, WISH_ADMITTED, ""},
 		{"no longer protected, kill switch", "auto:scam", "protected", "bar_in", "auto", 0,
 			1, LATER, WISH_HELD, WISH_WANTED, ""},
 		{"no longer protected, review", "auto:scam", "protected", "bar_in", "review", 0, 0,
@@ -179,6 +187,23 @@ static void test_fates(void)
 		CHECK(k->then.action == NULL || cases[i].want == WISH_ADMITTED);
 		CHECK(k->then.action != NULL || cases[i].want != WISH_ADMITTED);
 	}
+}
+
+/* What is listed stays until its time is over when its stronger successor has to wait for people. */
+static void test_a_throttle_stays_in_review(void)
+{
+	begin(&wide);
+	struct key *k = add_key("84900000001");
+	struct wish *w = add_wish(k, "auto:scam", "bar", LATER, WISH_WANTED);
+
+	list(k, "auto:scam", "throttle", LATER - 60);
+	rel.mode = "review";
+	judge();
+	check_fate(w, WISH_HELD, "review_mode");
+	CHECK_STR(k->then.action, "throttle");
+	rel.now_us = NOW + HOUR_S * US_PER_S;
+	judge();
+	CHECK(k->then.action == NULL);
 }
 
 /* Ten numbers of score 0.90, 0.91, …: the best ones get what the caps leave. */
@@ -369,6 +394,7 @@ int main(void)
 		return 1;
 	RUN(test_strongest_wins);
 	RUN(test_fates);
+	RUN(test_a_throttle_stays_in_review);
 	RUN(test_caps);
 	RUN(test_order_of_admission);
 	RUN(test_what_is_no_addition);

@@ -136,6 +136,8 @@ static void test_protected_later(void)
 	CHECK(out.made);
 	CHECK_STR(entry_of(A), "0 bar auto:scam 3");
 	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM protected"), "0");
+	CHECK_STR(pgtest_get(pg, "SELECT lines FROM audit WHERE what = 'protected.end'"),
+		"unprotect number/8491*****00-8491*****99 both owner=\"bank\"\n");
 	CHECK_STR(pgtest_get(pg, "SELECT state || reason FROM action WHERE origin = 'auto'"),
 		"admitted");
 	check_list();
@@ -147,6 +149,8 @@ static void test_protected_later(void)
 	CHECK(!make(&wide, false).made);
 	CHECK_STR(pgtest_get(
 			  pg, "SELECT state || ' ' || reason FROM wish WHERE origin = 'auto:scam'"),
+		"held review_mode");
+	CHECK_STR(pgtest_get(pg, "SELECT state || ' ' || reason FROM action WHERE origin = 'auto'"),
 		"held review_mode");
 }
 
@@ -239,6 +243,97 @@ static void test_kill_switch(void)
 	wish(A, 0, "auto:scam", "bar", 7200, 0.9);
 	CHECK_INT(make(&wide, true).added, 1); /* a longer term of what is listed */
 	check_list();
+}
+
+/* Wishes of the time when the mode was auto are no blocks after it. */
+static void test_mode_changed_since(void)
+{
+	fresh();
+	wish(A, 0, "auto:scam", "bar", 3600, 0.9);
+	CHECK(!make(&wide, true).made); /* the kill switch keeps it waiting */
+	mode("review");
+	struct release_out out = make(&wide, false);
+
+	CHECK(!out.made);
+	CHECK_INT(out.held, 1);
+	CHECK_STR(entry_of(A), "");
+	CHECK_STR(pgtest_get(pg, "SELECT state || ' ' || reason FROM wish"), "held review_mode");
+	CHECK_STR(pgtest_get(pg, "SELECT state || ' ' || reason FROM action"), "held review_mode");
+	CHECK_STR(pgtest_get(pg, "SELECT state FROM case_file"), "held");
+}
+
+/* A late report moves the episode that an admitted wish stands for: what stands now is admitted too. */
+static void test_an_admitted_wish_moves(void)
+{
+	fresh();
+	wish(A, 0, "auto:scam", "bar", 3600, 0.9);
+	(void)make(&wide, false);
+	pgtest_do(pg,
+		"UPDATE action SET state = 'superseded';"
+		" INSERT INTO action (case_id, sender, service, class, origin, rung, action, "
+		"decided_at, until, state,"
+		" basis, recorded_at) SELECT case_id, sender, service, class, origin, rung, "
+		"action, decided_at - interval"
+		" '1 min', until - interval '1 min', 'wanted', basis, recorded_at FROM action;"
+		" UPDATE wish SET until = until - interval '1 min', decided_at = decided_at - "
+		"interval '1 min';"
+		" INSERT INTO dirty (sender, service) SELECT sender, service FROM wish");
+	(void)make(&wide, false);
+	CHECK_STR(pgtest_get(pg, "SELECT string_agg(state, ' ' ORDER BY decided_at) FROM action"),
+		"admitted superseded");
+	check_list();
+}
+
+/* Rows of a table that were read by walking through it, from now on. */
+static int64_t walked(const char *table)
+{
+	OWN(arena_free) struct arena *a = arena_new(4096);
+	OWN(pg_free) struct pg_result *r = NULL;
+	struct pg_param p = pg_p_text(slice_str(table), a);
+	struct err e;
+
+	pgtest_do(pg, "SELECT pg_stat_force_next_flush()");
+	pgtest_do(pg, "SELECT pg_stat_clear_snapshot()");
+	pgtest_need(
+		pg_run(pg, "SELECT pg_stat_get_tuples_returned($1::text::regclass)", &p, 1, &r, &e),
+		&e, "stat");
+	return pg_int(r, 0, 0);
+}
+
+/* However much there is: a release reads what it is about, and a look whether there is anything reads next to nothing. */
+static void test_history_costs_nothing(void)
+{
+	static const char *const tables[] = {"action", "entry", "wish", "protected", "sender"};
+	int64_t before[ARRAY_LEN(tables)];
+
+	fresh();
+	pgtest_do(pg,
+		"INSERT INTO sender (scope, value, attribution, created_at) SELECT 'number', (10 ^ "
+		"11 + i)::bigint::text, 'other', 'epoch' FROM generate_series(1, 20000) i;"
+		"INSERT INTO action (case_id, sender, service, class, origin, rung, action, "
+		"decided_at, state, basis, recorded_at) SELECT 'c-' || id, id, 0, 0, 'auto', 3, "
+		"'bar_in', 'epoch', 'ended', '', 'epoch' FROM sender WHERE id > 0;"
+		"INSERT INTO wish (sender, service, origin, action, detail, case_id, until, basis, "
+		"first_at, decided_at, state) SELECT id, 1, 'person:an', 'bar', '', '', "
+		"'2199-01-01', '', 'epoch', 'epoch', 'admitted' FROM sender WHERE id > 0;"
+		"INSERT INTO entry SELECT scope, value, 1, id, 'bar', '', '2199-01-01', '', "
+		"'person:an', 1 FROM sender WHERE id > 0;"
+		"INSERT INTO protected (scope, low, high, owner, reason, until, origin) SELECT "
+		"scope, value, value, '', '', '2199-01-01', 'person:an' FROM sender WHERE id > 0;"
+		" ANALYZE sender; ANALYZE action; ANALYZE wish; ANALYZE entry; ANALYZE protected");
+	wish(A, 0, "auto:scam", "bar", 3600, 0.9);
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		before[i] = walked(tables[i]);
+	for (int i = 0; i < 20; i++)
+		(void)make(&wide, false);
+	now += 3600 * US_PER_S;
+	CHECK_INT(make(&wide, false).removed, 1);
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		CHECK_CASE("%s", tables[i]);
+		int64_t rows = walked(tables[i]) - before[i];
+
+		CHECK(rows < 20000);
+	}
 }
 
 static void test_two_keepers(void)
@@ -469,6 +564,9 @@ int main(void)
 	RUN(test_protected_later);
 	RUN(test_caps_over_releases);
 	RUN(test_kill_switch);
+	RUN(test_mode_changed_since);
+	RUN(test_an_admitted_wish_moves);
+	RUN(test_history_costs_nothing);
 	RUN(test_two_keepers);
 	RUN(test_the_audit_is_chained_when_nothing_else_is);
 	RUN(test_random_course);
