@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define MAX_WORKERS 64
-#define STOP_S 25 /* a stop that hangs ends then; nothing uncommitted counts */
+#define STOP_S 20 /* a stop that hangs ends then; nothing uncommitted counts */
 
 struct roles {
 	bool ingest, keeper, api;

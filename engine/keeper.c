@@ -163,16 +163,26 @@ static void connection_lost(struct keeper *k, const char *cause)
 		k->failures++;
 }
 
-static void tick(struct keeper *k)
+/* A leader that freezes in the middle of a release is let go after seconds, so that another can lead. */
+static enum rc open_ledger(struct keeper *k, struct err *e)
 {
 	struct pg_options o = {.dsn = conf_text(k->s.conf, "database.dsn"), .name = "khien-keeper"};
+	enum rc rc = pg_open(&o, &k->pg, e);
+
+	if (rc == RC_OK)
+		rc = pg_script(k->pg, "SET idle_in_transaction_session_timeout = '10s'", e);
+	return rc;
+}
+
+static void tick(struct keeper *k)
+{
 	int64_t mono_us = k->s.clk->mono_us(k->s.clk);
 	struct err e = {0};
 	enum rc rc = RC_OK;
 
 	k->more = false;
 	if (k->pg == NULL)
-		rc = pg_open(&o, &k->pg, &e);
+		rc = open_ledger(k, &e);
 	if (rc == RC_OK)
 		rc = lease_tick(&k->lease, k->pg, mono_us, &e);
 	if (rc == RC_OK && k->lease.leads)

@@ -116,6 +116,11 @@ void on_rebalance(void *arg, enum kafka_event event, struct kafka_part *parts, s
 	}
 	forget_all(w);
 	w->assigned = true;
+	if (n == 0)
+		log_info("engine",
+			"worker=%d was given no partitions: there are more workers than "
+			"partitions, or no such topic",
+			w->index);
 	if (n > MAX_PARTS)
 		log_error("engine", "worker=%d was given %zu partitions and takes %d: add workers",
 			w->index, n, MAX_PARTS);

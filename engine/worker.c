@@ -80,6 +80,10 @@ static enum rc open_ledger(struct worker *w, struct err *e)
 	struct pg_options o = {.dsn = conf_text(w->s.conf, "database.dsn"), .name = w->dsn_name};
 	enum rc rc = ledger_open(&o, &w->ledger, e);
 
+	/* A frozen process must not keep its successor waiting: between two rounds we think for moments only. */
+	if (rc == RC_OK)
+		rc = pg_script(
+			ledger_pg(w->ledger), "SET idle_in_transaction_session_timeout = '15s'", e);
 	return rc == RC_OK ? ask_control(w, e) : rc;
 }
 
@@ -172,6 +176,17 @@ static void tell_health(struct worker *w, enum rc polled, const struct err *e)
 		health_ok(w->health);
 }
 
+/* A demonstration broker that was started anew has another address, and its offsets are another cluster's. */
+static bool broker_changed(const struct worker *w)
+{
+	struct kafka_source now;
+	struct err e;
+
+	return kafka_source_of(w->s.conf, &now, &e) == RC_OK &&
+		(strcmp(now.brokers, w->kafka.brokers) != 0 ||
+			strcmp(now.source, w->kafka.source) != 0);
+}
+
 static void fetch_and_work(struct worker *w)
 {
 	size_t max = (size_t)conf_int(w->s.conf, "batch.records");
@@ -180,6 +195,10 @@ static void fetch_and_work(struct worker *w)
 	enum rc rc = kafka_poll(w->consumer, POLL_MS, (int)conf_int(w->s.conf, "batch.linger_ms"),
 		max, BOUND_BATCH_BYTES, w->batch, &bad, &e);
 
+	if (rc == RC_RETRY && broker_changed(w)) {
+		close_consumer(w, "the broker is another one");
+		return;
+	}
 	if (rc == RC_FATAL) {
 		log_error("engine", "worker=%d leaves the group and joins it again: %s", w->index,
 			e.text);

@@ -345,3 +345,23 @@ def test_stopped_for_longer_than_the_session(site):
     s.settle(120)
     assert first.alive()
     compare.assert_same(s, s.engines[-1])
+
+
+def test_a_storm_of_rebalances(site):
+    """Instances come and go, by signal or by force, while reports stream in."""
+    s = site(partitions=4, batch__records=50)
+    values = crowd(116, 3000)
+    running = [s.start("first").wait_ready()]
+    step = len(values) // 6
+    for n in range(6):
+        s.produce(values[n * step : (n + 1) * step], wait=False)
+        if n % 2 == 0:
+            running.append(s.start(f"more{n}"))
+            wait_for("it has partitions", lambda: "acquired" in running[-1].log(), 60)
+        else:
+            (running.pop(0).stop if n == 1 else running.pop(0).kill)()
+        done = s.records()
+        wait_for(lambda: f"{s.records()} of {s.total()}", lambda: s.records() >= min(done + 100, s.total()), 60)
+    s.flush()
+    s.settle(120)
+    compare.assert_same(s, running[-1])
