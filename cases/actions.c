@@ -359,6 +359,10 @@ static bool hopes_nothing_new(const struct hope *h, struct before b)
 static enum rc send_wishes(struct ledger *l, const struct work *w, const struct docket *d,
 	int64_t now_us, struct arena *a, int *sent, struct err *e)
 {
+	/* A decision that moved while its former one has not run out: what was admitted stays so unless it grows stronger, and what
+	 * a cap holds is still for a person. */
+#define RUNS "excluded.state = 'wanted' AND coalesce(w.until > $15, true)"
+#define CAPPED RUNS " AND w.state = 'held' AND w.reason IN ('cap_hour', 'cap_day')"
 	/* In ON CONFLICT the new row is called excluded; STAYS and SAME call it d. */
 	static const char sql[] =
 		"WITH d AS MATERIALIZED (SELECT * FROM unnest($1::bool[], $2::bigint[], "
@@ -383,9 +387,10 @@ static enum rc send_wishes(struct ledger *l, const struct work *w, const struct 
 		" detail = excluded.detail, case_id = excluded.case_id, until = excluded.until,"
 		" basis = excluded.basis, rung = excluded.rung, score = excluded.score,"
 		" first_at = excluded.first_at, decided_at = excluded.decided_at,"
-		" state = CASE WHEN w.state = 'admitted' AND coalesce(w.until > $15, true)"
-		" AND excluded.state = 'wanted' THEN 'admitted' ELSE excluded.state END,"
-		" reason = excluded.reason"
+		" state = CASE WHEN " CAPPED " THEN 'held' WHEN " RUNS
+		" AND w.state = 'admitted' AND (w.action IN ('bar', excluded.action)"
+		" OR excluded.action = 'label') THEN 'admitted' ELSE excluded.state END,"
+		" reason = CASE WHEN " CAPPED " THEN w.reason ELSE excluded.reason END"
 		" WHERE NOT (SELECT " STAYS " OR " SAME " FROM (SELECT excluded.*) d)"
 		" RETURNING w.sender, w.service)"
 		" INSERT INTO dirty (sender, service) SELECT sender, service FROM gone"

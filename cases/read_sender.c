@@ -5,12 +5,14 @@
 #define SCRATCH_BYTES (1 << 16)
 #define COLS(table) table, ARRAY_LEN(table)
 
-static const char cases_sql[] = "SELECT id, service, class, state, outcome, rung, peak_at, CASE "
-				"WHEN sender = 0 THEN (SELECT"
-				" count(*) FROM report r WHERE r.sender = 0 AND r.case_id = c.id) "
-				"ELSE reports END, first_at,"
-				" due_at, opened_at, closed_at FROM case_file c WHERE sender = $1"
-				" ORDER BY state = 'closed', opened_at DESC, id LIMIT 50";
+static const char cases_sql[] =
+	"SELECT id, service, class, state, outcome, rung, peak_at, CASE "
+	"WHEN sender = 0 THEN (SELECT"
+	" count(*) FROM report r WHERE r.sender = 0 AND r.case_id = c.id) "
+	"ELSE reports END, first_at,"
+	" due_at, opened_at, closed_at FROM case_file c WHERE sender = $1"
+	" AND (state <> 'closed' OR state = 'closed') /* two partial indexes */"
+	" ORDER BY state = 'closed', opened_at DESC, id LIMIT 50";
 static const struct col case_cols[] = {{"id", COL_TEXT}, {"service", COL_SERVICE},
 	{"class", COL_CLASS}, {"state", COL_TEXT}, {"outcome", COL_TEXT}, {"rung", COL_RUNG},
 	{"peak_at", COL_TIME}, {"reports", COL_INT}, {"first_at", COL_TIME}, {"due_at", COL_TIME},
@@ -19,9 +21,10 @@ static const struct col case_cols[] = {{"id", COL_TEXT}, {"service", COL_SERVICE
 static const char blocks_sql[] =
 	"SELECT e.service, e.action, e.case_id, e.until, e.basis, e.origin, e.release, l.at, "
 	"w.detail,"
-	" w.decided_at FROM entry e LEFT JOIN release l ON l.n = e.release"
+	" w.decided_at FROM sender s JOIN entry e ON e.scope = s.scope AND e.value = s.value"
+	" LEFT JOIN release l ON l.n = e.release"
 	" LEFT JOIN wish w ON w.sender = e.sender AND w.service = e.service AND w.origin = e.origin"
-	" WHERE e.sender = $1 ORDER BY e.service";
+	" WHERE s.id = $1 ORDER BY e.service";
 static const struct col block_cols[] = {{"service", COL_SERVICE}, {"action", COL_TEXT},
 	{"case", COL_TEXT}, {"until", COL_TIME}, {"basis", COL_TEXT}, {"origin", COL_TEXT},
 	{"release", COL_INT}, {"released_at", COL_TIME}, {"detail", COL_TEXT},

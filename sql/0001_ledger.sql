@@ -237,6 +237,7 @@ CREATE TABLE case_file (
 	version   int NOT NULL DEFAULT 1
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX case_open ON case_file (sender, service, class) WHERE state <> 'closed';
+CREATE INDEX case_closed ON case_file (sender) WHERE state = 'closed';
 CREATE INDEX case_due ON case_file (due_at) WHERE state IN ('open', 'verifying', 'held');
 
 -- One row per episode of the ladder, and per decision of a person or order.
@@ -264,6 +265,7 @@ CREATE TABLE action (
 );
 CREATE UNIQUE INDEX action_episode ON action (sender, service, class, decided_at) WHERE origin = 'auto' AND state <> 'superseded';
 CREATE INDEX action_case ON action (case_id);
+CREATE INDEX action_sender ON action (sender, decided_at);
 
 -- ---- messages out: one row holds many, the relay deletes what Kafka has acknowledged ----
 CREATE TABLE outbox (

@@ -247,6 +247,29 @@ static void test_moved(void)
 	CHECK_GET("SELECT count(*) FROM dirty", "2");
 }
 
+/* A cap holds until a person lets go, also when late reports move the decision. */
+static void test_capped_and_moved(void)
+{
+	wipe("auto");
+	accuse(SCAMMER, 1, 5, 2, 1000);
+	pgtest_do(w.c,
+		"UPDATE wish SET state = 'held', reason = 'cap_day';"
+		" UPDATE action SET state = 'held', reason = 'cap_day'; DELETE FROM dirty");
+	accuse(SCAMMER, 6, 1, 1, 0);
+	CHECK_GET(wish_sql, "auto:scam held/cap_day bar_in 86400");
+}
+
+/* What was let in as a throttle has to pass the caps again to become a bar. */
+static void test_stronger(void)
+{
+	wipe("auto");
+	accuse(SCAMMER, 1, 5, 2, 1000);
+	admit();
+	pgtest_do(w.c, "UPDATE wish SET action = 'throttle', detail = 'throttle'");
+	accuse(SCAMMER, 6, 1, 1, 0);
+	CHECK_GET(wish_sql, "auto:scam wanted bar_in 86400");
+}
+
 /* A floor: what was decided before it is history, what was said before it counts no more. */
 static void test_floor(void)
 {
@@ -304,6 +327,8 @@ int main(void)
 	RUN(test_listed);
 	RUN(test_capped);
 	RUN(test_moved);
+	RUN(test_capped_and_moved);
+	RUN(test_stronger);
 	RUN(test_floor);
 	RUN(test_closed);
 	RUN(test_attribution_follows);
