@@ -3,6 +3,8 @@ import collections
 import json
 import time
 
+import pytest
+
 import compare
 import samples
 from generator import Crowd
@@ -159,3 +161,27 @@ def test_protection_that_comes_later(site, tmp_path):
     d = compare.Differences()
     assert compare.copies(s, d, engine) == {} and not d, d
     assert {(w["state"], w["reason"]) for w in s.rows("SELECT * FROM wish")} == {("held", "protected")}
+
+
+@pytest.mark.parametrize("how", ["ended", "then", "together"])
+def test_an_earlier_report_moves_the_episode(site, how):
+    """Five reports bar a sender now; one more, received long ago but read late, shows that the bar began and ended before.
+    Another one after that end has no second leg any more: held for people, whether both come in one batch or in two."""
+    s, crowd, now = site(), Crowd(4, 0), int(time.time())
+    engine = s.start().wait_ready()
+
+    def put(rows):
+        s.produce([scam(n, crowd.time(now + int(hours * 3600)), yes=yes) for n, hours, yes in rows])
+        s.settle()
+
+    put([(1, -246, True), (2, -245.5, True), (3, -100, False), (4, -100, False), (5, -10, False)])
+    assert compare.ledger_entries(s)["number", "84911112222", "voice"][2] == now + 14 * 3600
+    before, after = (7, -30, False), (8, -5, False)
+    if how == "together":
+        put([before, after])
+    else:
+        put([before])
+        put([after] if how == "then" else [])
+    compare.assert_same(s, engine)
+    assert not compare.ledger_entries(s)
+    assert [(w["state"], w["reason"]) for w in s.rows("SELECT * FROM wish")] == ([] if how == "ended" else [("held", "one_leg")])
