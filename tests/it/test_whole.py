@@ -137,3 +137,41 @@ def test_bad_records_between_good_ones(site):
     engine = s.start().wait_ready()
     s.settle()
     compare.assert_same(s, engine)
+
+
+TAMPERING = (
+    "DELETE FROM vote WHERE ctid = (SELECT ctid FROM vote WHERE weight > 0 LIMIT 1)",
+    "UPDATE vote SET yes_at = first_at + 1 WHERE ctid = (SELECT ctid FROM vote WHERE yes_at IS NOT NULL LIMIT 1)",
+    "UPDATE vote SET scam = NOT scam WHERE ctid = (SELECT ctid FROM vote LIMIT 1)",
+    "UPDATE standing SET score = score + 0.001 WHERE ctid = (SELECT ctid FROM standing LIMIT 1)",
+    "UPDATE case_file SET rung = rung + 1 WHERE id = (SELECT min(id) FROM case_file)",
+    "UPDATE case_file SET reports = reports + 1 WHERE id = (SELECT min(id) FROM case_file WHERE sender <> 0)",
+    "UPDATE wish SET state = 'held', reason = 'protected' WHERE ctid = (SELECT ctid FROM wish WHERE state = 'admitted' LIMIT 1)",
+    "UPDATE action SET until = until + interval '1 second' WHERE id = (SELECT min(id) FROM action WHERE state = 'admitted' OR state = 'expired')",
+    "DELETE FROM entry WHERE ctid = (SELECT ctid FROM entry LIMIT 1)",
+    "UPDATE entry SET until = until + interval '1 second' WHERE ctid = (SELECT ctid FROM entry LIMIT 1)",
+    "UPDATE report SET reason = 'late' WHERE report_id = (SELECT min(report_id) FROM report WHERE reason = 'counted')",
+    "DELETE FROM quarantine WHERE ctid = (SELECT ctid FROM quarantine LIMIT 1)",
+    "UPDATE part SET accepted = accepted - 1, records = records - 1",
+    "UPDATE part SET records = records + 1",
+)
+
+
+def test_the_comparison_sees_every_change(site):
+    """A test of the tests: whatever is changed in the ledger behind the engine's back is a difference."""
+    s = site()
+    s.produce(Crowd(9, time.time()).records(800))
+    engine = s.start().wait_ready()
+    s.settle()
+    engine.stop()
+    compare.assert_same(s)
+    for change in TAMPERING:
+        s.rows("BEGIN")
+        s.rows(change)
+        with pytest.raises(AssertionError, match="differences"):
+            compare.assert_same(s)
+        s.rows("ROLLBACK")
+    key = next(s.redis.scan_iter("blk:*:number:*"))
+    s.redis.delete(key)
+    with pytest.raises(AssertionError, match="Redis"):
+        compare.assert_same(s)
