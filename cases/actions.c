@@ -344,10 +344,10 @@ static bool hopes_nothing_new(const struct hope *h, struct before b)
 }
 
 /* An admitted wish that is still running: it stays when the new one would only be held (a mode or a rule changed meanwhile), unless its
- * sender is protected now. */
+ * sender is protected now, or later reports took away the leg it stood on: that must not depend on whether the keeper was quicker. */
 #define STAYS                                                                          \
 	"(w.state = 'admitted' AND coalesce(w.until > $15, true) AND d.state = 'held'" \
-	" AND d.reason <> 'protected')"
+	" AND d.reason NOT IN ('protected', 'one_leg'))"
 /* The same wish again: admitted already, held back by the keeper, or word for word. */
 #define SAME                                                                        \
 	"(w.until IS NOT DISTINCT FROM d.until AND w.action = d.action AND"         \
