@@ -30,6 +30,26 @@ static bool check_judging(const struct conf *c, struct complaints *all)
 	return ok;
 }
 
+static bool check_protected(const struct conf *c, struct complaints *all)
+{
+	const char *path = conf_text(c, "protected.file");
+	struct err e = {0};
+
+	return path[0] == '\0' ||
+		protected_check(path, clk_system.now_us(&clk_system), all, &e) == RC_OK;
+}
+
+static bool check_brokers(const struct conf *c, struct complaints *all)
+{
+	struct kafka_source source;
+	struct err e = {0};
+
+	if (kafka_source_of(c, &source, &e) != RC_INVALID)
+		return true;
+	complain_text(all, e.text);
+	return false;
+}
+
 static bool check_keys(const struct conf *c)
 {
 	OWN(keys_free) struct keys *keys = NULL;
@@ -67,6 +87,8 @@ int verb_check(int argc, char **argv)
 	bool ok = check_keys(c);
 	ok = check_plan(c, &all) && ok;
 	ok = check_judging(c, &all) && ok;
+	ok = check_protected(c, &all) && ok;
+	ok = check_brokers(c, &all) && ok;
 	if (all.count > 0)
 		fprintf(stderr, "%.*s", (int)all.text.len, all.text.ptr);
 	complaints_done(&all);

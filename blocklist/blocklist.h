@@ -46,6 +46,9 @@ struct list_mark {
  * false when the table already says so. */
 MUST_USE enum rc protected_load(struct pg *c, const char *path, int64_t now_us,
 	struct complaints *complaints, bool *changed, struct err *e);
+/* The same file, only read: RC_INVALID as above. */
+MUST_USE enum rc protected_check(
+	const char *path, int64_t now_us, struct complaints *complaints, struct err *e);
 /* SQL text: true when the sender of the caller's row `s` (columns s.scope, s.value) is protected for the service `svc` at the time `at`, both
  * SQL texts of the caller: PROTECTED_EXISTS("v.service", "$3"). A macro, because a statement must be one literal. */
 #define PROTECTED_EXISTS(svc, at)                                                                  \

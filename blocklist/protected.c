@@ -527,25 +527,41 @@ static enum rc exchange(struct pg *c, struct rows *file, int64_t now_us, struct 
 	return *changed ? write_diff(c, &d, now_us, e) : RC_OK;
 }
 
+static enum rc read_list(const char *path, int64_t now_us, struct arena *a,
+	struct complaints *complaints, struct rows *out, struct err *e)
+{
+	BUF_OWN struct buf text;
+	struct err why = {0};
+
+	buf_init(&text, FILE_CAP);
+	if (file_read(path, false, &text, &why) != RC_OK) {
+		complain_text(complaints, why.text);
+		return err_set(e, RC_INVALID, "%s", why.text);
+	}
+	return read_rows(path, buf_slice(&text), now_us, a, complaints, out, e);
+}
+
+enum rc protected_check(
+	const char *path, int64_t now_us, struct complaints *complaints, struct err *e)
+{
+	OWN(arena_free) struct arena *a = arena_new(8 * FILE_CAP);
+	struct rows file = {0};
+
+	if (a == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	return read_list(path, now_us, a, complaints, &file, e);
+}
+
 enum rc protected_load(struct pg *c, const char *path, int64_t now_us,
 	struct complaints *complaints, bool *changed, struct err *e)
 {
 	OWN(arena_free) struct arena *a = arena_new(8 * FILE_CAP);
-	BUF_OWN struct buf text;
 	struct rows file = {0};
-	struct err why = {0};
 	bool differs = false;
-	enum rc rc;
 
-	buf_init(&text, FILE_CAP);
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	rc = file_read(path, false, &text, &why);
-	if (rc != RC_OK) {
-		complain_text(complaints, why.text);
-		return err_set(e, RC_INVALID, "%s", why.text);
-	}
-	rc = read_rows(path, buf_slice(&text), now_us, a, complaints, &file, e);
+	enum rc rc = read_list(path, now_us, a, complaints, &file, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = exchange(c, &file, now_us, a, &differs, e);

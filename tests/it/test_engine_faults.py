@@ -365,3 +365,21 @@ def test_a_storm_of_rebalances(site):
     s.flush()
     s.settle(120)
     compare.assert_same(s, running[-1])
+
+
+def test_check_reads_what_a_start_would_read(site, tmp_path):
+    """The protected list and the brokers, too; without the database."""
+    broken = tmp_path / "protected.csv"
+    broken.write_text("scope,value,service,owner,reason,until\nnumber,84961999888,,somebody,test,\nnumber,x,,somebody,test,\n")
+    s = site()
+    s.protected, s.dsn = broken, "host=127.0.0.1 port=1 dbname=none"
+    got = s.khien("check", "-c", s.configure("broken"), check=False)
+    assert got.returncode == 2 and f"{broken}:3:" in got.stderr
+    s.protected = PROTECTED
+    assert s.khien("check", "-c", s.configure("good"), check=False).returncode == 0
+    conf = yaml.safe_load((s.dir / "good.yaml").read_text())
+    del conf["kafka"]["brokers"]
+    (s.dir / "nobody.yaml").write_text(yaml.safe_dump(conf))
+    for verb in ("check", "run"):
+        got = s.khien(verb, "-c", s.dir / "nobody.yaml", check=False)
+        assert got.returncode == 2 and "kafka.brokers" in got.stderr
