@@ -148,7 +148,7 @@ class Reader:
             found = self.digits.at(text, 0)
         except Unclear:
             return 0
-        return found[1] if found and found[1] > end and not is_code(found[0]) else 0
+        return found[1] if found and found[1] > end else 0
 
     # --- rule 4
 

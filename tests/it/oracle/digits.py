@@ -167,7 +167,9 @@ class Digits:
         return it.scope == "short" and len(it.value) > 6
 
     def word(self, text, start):
-        """A number as it counts among words, at start; None when there is none."""
+        """A number as it counts among words, at start; None when there is none. Brackets in front belong to the words."""
+        if text[start : start + 1] in OPEN:
+            return None
         try:
             found = self.at(text, start)
         except Unclear:
