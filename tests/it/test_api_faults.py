@@ -123,7 +123,15 @@ def test_a_slow_database_sheds_what_does_not_fit_and_answers_lookups(world):
         with locked.cursor() as c:
             c.execute("LOCK TABLE exempt IN ACCESS EXCLUSIVE MODE")
         waiting = [it.connect() for _ in range(30)]
-        for s in waiting:
+        waiting[0].sendall(it.head("/v1/feed/exempt"))
+        with locked.cursor() as c:  # the one thread is busy before the queue is filled, or one more would fit later
+
+            def busy():
+                c.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                return c.fetchone()[0] > 0
+
+            wait_for("the thread to be busy", busy)
+        for s in waiting[1:]:
             s.sendall(it.head("/v1/feed/exempt"))
         wait_for("the queue to be full", lambda: it.metric("khien_http_shed_total", what="queue") >= 19)
         refused(it.get("/v1/stats", "admin"))
