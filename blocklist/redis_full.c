@@ -334,7 +334,7 @@ static enum rc finish(
 enum rc copy_rebuild(struct projection *p, struct pg *c, struct err *e)
 {
 	struct list_mark head;
-	char hex[17];
+	char hex[17] = "";
 	struct slice token = slice_of(hex, 16);
 	enum rc rc = copy_connect(p, e);
 
