@@ -235,7 +235,7 @@ engine() {
 	step 'schema and engine'
 	"$KHIEN" migrate -c "$DIR/khien.yaml" >"$DIR/migrate.log" 2>&1 || {
 		cat "$DIR/migrate.log" >&2
-		die 'the schema could not be brought up to date'
+		die 'the schema could not be brought up to date; --fresh forgets the data of earlier runs'
 	}
 	"$KHIEN" activate -c "$DIR/khien.yaml" >"$DIR/activate.log" 2>&1 || {
 		cat "$DIR/activate.log" >&2
