@@ -54,7 +54,7 @@ static void test_random(void)
 
 static void test_seal(void)
 {
-	uint8_t key[KEY_LEN] = {7}, other[KEY_LEN] = {8}, sealed[5 + SEAL_EXTRA];
+	uint8_t key[KEY_LEN] = {7}, other[KEY_LEN] = {8}, sealed[5 + SEAL_EXTRA] = {0};
 	uint8_t again[5 + SEAL_EXTRA], out[5];
 	struct slice s = slice_of((const char *)sealed, sizeof(sealed));
 
