@@ -7,8 +7,7 @@
 PACKAGES_BUILD=(
 	build-essential cmake ninja-build pkg-config git ca-certificates
 	librdkafka-dev libhiredis-dev libpq-dev libpcre2-dev libvectorscan-dev libmicrohttpd-dev
-	libsimdjson-dev libjansson-dev libutf8proc-dev libphonenumber-dev libyaml-dev
-	libssl-dev libsodium-dev libxxhash-dev zlib1g-dev libcurl4-openssl-dev
+	libsimdjson-dev libutf8proc-dev libyaml-dev libssl-dev zlib1g-dev
 )
 PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 python3-yaml util-linux procps)
 
@@ -16,14 +15,13 @@ PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 python3-yaml util-linux
 # shellcheck disable=SC2034
 PACKAGES_LIBS=(
 	ca-certificates librdkafka1 libhiredis0.14 libpq5 libpcre2-8-0 libvectorscan5 libmicrohttpd12 libsimdjson14
-	libjansson4 libutf8proc2 libphonenumber8 libyaml-0-2 libssl3 libsodium23 libxxhash0 zlib1g libcurl4
+	libutf8proc2 libyaml-0-2 libssl3 zlib1g
 )
 
-# What ./dev test and its parts add: a second compiler with its sanitizers, the C test library,
+# What ./dev test and its parts add: a second compiler with its sanitizers,
 # Python with the clients of the real services, Java for the real Kafka.
 PACKAGES_TEST=(
-	clang clang-format clang-tidy llvm libclang-rt-14-dev libfuzzer-14-dev libcmocka-dev
-	openjdk-17-jre-headless maven kcat
+	clang clang-format llvm libclang-rt-14-dev libfuzzer-14-dev openjdk-17-jre-headless maven
 	python3-pytest python3-psycopg2 python3-redis python3-confluent-kafka python3-requests
 )
 
