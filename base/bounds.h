@@ -6,6 +6,7 @@
 #define BOUND_SENDER_RAW 256		/* of what was written as a sender that was understood */
 #define BOUND_WORD 128			/* a report's category */
 #define BOUND_REPORT_ID 128		/* printable ASCII */
+#define BOUND_FUTURE_S (24 * 3600)	/* how far received_at may lie after the timestamp of its Kafka record */
 #define BOUND_JSON_DEPTH 32
 #define BOUND_QUARANTINE_KEEP (64 * 1024) /* bytes of a quarantined record that are kept */
 #define BOUND_BATCH_RECORDS 5000

@@ -146,7 +146,7 @@ static void decode_complaint(
 		!time_field(v[RECEIVED_AT], "received_at", &out->received_at, out) ||
 		(v[OCCURRED_AT].kind == JSON_TEXT &&
 			!time_field(v[OCCURRED_AT], "occurred_at", &out->occurred_at, out)) ||
-		!reporter_field(d, v[REPORTER], "reporter", out))
+		!not_in_future(out) || !reporter_field(d, v[REPORTER], "reporter", out))
 		return;
 	out->verified = v[VERIFIED].kind != JSON_NONE ? json_bool(v[VERIFIED])
 						      : verified_by_channel(out->channel);

@@ -49,6 +49,8 @@ void extra_close(struct decoder *d, struct arena *a, struct report *out);
 
 /* Check 9 of one time; `field` names it. False: quarantined. */
 bool time_field(struct json v, const char *field, int64_t *out_us, struct report *out);
+/* Check 9a: received_at against the record's own timestamp, never against now. False: quarantined. */
+bool not_in_future(struct report *out);
 /* Check 10. False: quarantined. */
 bool reporter_field(const struct decoder *d, struct json v, const char *field, struct report *out);
 

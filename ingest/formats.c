@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define STAMP_MAX_US (INT64_C(7258118400) * US_PER_S) /* 2200-01-01 */
+
 const struct format_ops *const ingest_formats[] = {&format_complaint, &format_report_sms, NULL};
 
 struct decoder *decoder_new(const struct ingest_rules *rules)
@@ -202,6 +204,20 @@ bool time_field(struct json v, const char *field, int64_t *out_us, struct report
 	return true;
 }
 
+bool not_in_future(struct report *out)
+{
+	int64_t ahead;
+
+	if (out->stamped_at == TIME_NONE)
+		return true;
+	ahead = out->received_at - out->stamped_at; /* both of the years 1970 to 2199 */
+	if (ahead > BOUND_FUTURE_S * US_PER_S)
+		return quarantine(out, "received_in_future",
+			"field received_at is %lld h after the record's timestamp",
+			(long long)(ahead / US_PER_HOUR));
+	return true;
+}
+
 bool reporter_field(const struct decoder *d, struct json v, const char *field, struct report *out)
 {
 	if (!msisdn_parse(d->rules->plan, json_text(v), &out->reporter))
@@ -265,6 +281,9 @@ enum rc decode(struct decoder *d, const struct kafka_record *r, struct arena *a,
 	out->partition = r->partition;
 	out->offset = r->offset;
 	out->bytes = r->value;
+	/* a broker's clock that stands before 1970 or after 2199 is none */
+	out->stamped_at =
+		r->timestamp_us > 0 && r->timestamp_us < STAMP_MAX_US ? r->timestamp_us : TIME_NONE;
 	out->disposition = DISP_QUARANTINED;
 	out->occurred_at = TIME_NONE;
 	out->duration_s = -1;

@@ -14,6 +14,7 @@ struct report {
 	const char *topic;
 	int32_t partition;
 	int64_t offset;
+	int64_t stamped_at; /* the Kafka record's timestamp; TIME_NONE when it has none */
 	struct slice bytes; /* the whole record */
 	enum disposition disposition;
 	const char *reason; /* static text of docs/judgement.md section 1 and 3 */

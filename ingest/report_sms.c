@@ -81,7 +81,7 @@ static void decode_report_sms(
 		return;
 	}
 	if (!time_field(v[RECEIVED_AT], "received_at", &out->received_at, out) ||
-		!reporter_field(d, v[FROM], "from", out))
+		!not_in_future(out) || !reporter_field(d, v[FROM], "from", out))
 		return;
 	out->verified = true; /* the network says who sent it */
 	text = decoder_keep(d, a, json_text(v[TEXT]));

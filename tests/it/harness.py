@@ -7,6 +7,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import time
 import zlib
 
 import confluent_kafka
@@ -210,18 +211,20 @@ class Site:
 
     # --- records in
 
-    def produce(self, values, partition=None, wait=True):
-        """values: (key, value) or value; the same key goes to the same partition. Remembers them as the oracle's stream."""
+    def produce(self, values, partition=None, wait=True, stamp=None):
+        """values: (key, value) or value; the same key goes to the same partition. Remembers them, with the timestamp they get, as
+        the oracle's stream."""
+        stamp = stamp or int(time.time() * 1000)  # milliseconds
         for it in values:
             key, value = it if isinstance(it, tuple) else (None, it)
             p = partition if partition is not None else zlib.crc32((key or "").encode()) % self.partitions
             for _ in range(100):
                 try:
-                    self.producer.produce(self.topic, value=value, partition=p, on_delivery=self.delivered)
+                    self.producer.produce(self.topic, value=value, partition=p, timestamp=stamp, on_delivery=self.delivered)
                     break
                 except BufferError:
                     self.producer.poll(0.5)
-            self.stream.append((self.topic, p, self.produced[p], value))
+            self.stream.append((self.topic, p, self.produced[p], value, stamp * 1000))
             self.produced[p] += 1
             self.producer.poll(0)
         if wait:

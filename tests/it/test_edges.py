@@ -185,3 +185,17 @@ def test_an_earlier_report_moves_the_episode(site, how):
     compare.assert_same(s, engine)
     assert not compare.ledger_entries(s)
     assert [(w["state"], w["reason"]) for w in s.rows("SELECT * FROM wish")] == ([] if how == "ended" else [("held", "one_leg")])
+
+
+def test_received_in_the_future(site):
+    """What was "received" more than a day after its record's own timestamp is quarantined; the clock of the moment has no say."""
+    s, crowd = site(), Crowd(46, 0)
+    long_ago = 1_600_000_000
+    for n, ahead in enumerate((86400, 86401, 30 * 86400, -10 * 365 * 86400)):
+        s.produce([scam(n, crowd.time(long_ago + ahead))], stamp=long_ago * 1000)
+    s.produce([scam(8, crowd.time(time.time() + 23 * 3600)), scam(9, crowd.time(time.time() + 25 * 3600))])
+    s.start().wait_ready()
+    s.settle()
+    got = [r["offset"] for r in s.rows("SELECT \"offset\" FROM quarantine WHERE reason = 'received_in_future' ORDER BY 1")]
+    assert got == [1, 2, 5]
+    compare.assert_same(s)

@@ -206,12 +206,12 @@ def test_a_record_that_the_database_refuses(site):
     s.settle()
     refused = {r["offset"]: r for r in s.rows("SELECT * FROM quarantine WHERE sqlstate <> ''")}
     it = oracle.Judgement(s.world())
-    for topic, partition, offset, value in s.stream:
+    for topic, partition, offset, value, stamped in s.stream:
         if offset in refused:
             row, none = refused[offset], rules.Verdict("", 0.0, [])
             it.judged.append(oracle.Judged((topic, partition, offset), row["report_id"], "quarantined", row["reason"], None, None, False, none))
         else:
-            it.take((topic, partition, offset), value)
+            it.take((topic, partition, offset), value, stamped)
     assert {r["report_id"] for r in refused.values()} <= {"r17", "r300"} and refused
     assert {r["sqlstate"] for r in refused.values()} == {"22000"}
     compare.assert_same(s, engine, it)

@@ -443,6 +443,42 @@ static void test_full_arena(void)
 	arena_free(small);
 }
 
+/* Check 9a hangs on the record's own timestamp alone. */
+static void test_future(void)
+{
+	static const int64_t received = INT64_C(1788142502) * US_PER_S; /* of WHEN */
+	static const struct {
+		int64_t stamped;
+		bool quarantined;
+	} stamps[] = {
+		{TIME_NONE, false},
+		{0, false},
+		{-1, false},
+		{INT64_MAX, false},
+		{1, true},
+		{received, false},
+		{received + US_PER_DAY * 4000, false},
+		{received - US_PER_DAY, false},
+		{received - US_PER_DAY - 1, true},
+		{received - US_PER_DAY * 9000, true},
+	};
+	static const char *const values[] = {GOOD "}", TEXT("S (0812341213) (x)")};
+
+	for (size_t i = 0; i < ARRAY_LEN(stamps); i++)
+		for (size_t k = 0; k < ARRAY_LEN(values); k++) {
+			struct kafka_record r = {.topic = "complaints",
+				.timestamp_us = stamps[i].stamped,
+				.value = slice_str(values[k])};
+			struct report out;
+
+			arena_reset(w.arena);
+			CHECK_INT(decode(w.decoder, &r, w.arena, &out), RC_OK);
+			CHECK_STR(out.reason,
+				stamps[i].quarantined ? "received_in_future" : "counted");
+			CHECK_INT(out.report_id.len > 0, true);
+		}
+}
+
 int main(void)
 {
 	world_init(&w);
@@ -455,6 +491,7 @@ int main(void)
 	RUN(test_nul_elsewhere);
 	RUN(test_long_words);
 	RUN(test_nul_in_sender);
+	RUN(test_future);
 	RUN(test_spoofed);
 	RUN(test_full_arena);
 	world_done(&w);

@@ -75,16 +75,16 @@ class Judgement:
         self.cases = {}  # (scope, value, service, class) -> [reports, first received_at]
         self.totals = collections.defaultdict(collections.Counter)  # (topic, partition) -> disposition -> count
 
-    def take(self, where, value):
-        one = self.judge(where, value)
+    def take(self, where, value, stamped=None):
+        one = self.judge(where, value, stamped)
         self.judged.append(one)
         self.totals[where[:2]][one.disposition] += 1
         return one
 
-    def judge(self, where, value):
+    def judge(self, where, value, stamped=None):
         plan, empty = self.world.plan, rules.Verdict("", 0.0, [])
         try:
-            report = records.read_record(value, plan)
+            report = records.read_record(value, plan, stamped)
         except records.Bad as e:
             return Judged(where, e.args[1], "quarantined", e.args[0], None, None, False, empty)
         it = lambda d, r, w=None, scam=False, v=empty: Judged(where, report.report_id, d, r, w, report, scam, v)  # noqa: E731
@@ -182,8 +182,8 @@ class Judgement:
 
 
 def judge(world, stream):
-    """stream: (topic, partition, offset, value) in order."""
+    """stream: (topic, partition, offset, value) in order, and the record's timestamp when there is one."""
     it = Judgement(world)
-    for topic, partition, offset, value in stream:
-        it.take((topic, partition, offset), value)
+    for topic, partition, offset, value, *stamped in stream:
+        it.take((topic, partition, offset), value, *stamped)
     return it

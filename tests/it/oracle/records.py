@@ -1,6 +1,6 @@
 """Records and what becomes of each: docs/judgement.md section 1, docs/formats.md. Sections are checked in the order of the table.
 
-A record here is (topic, partition, offset, value); value None is a tombstone. Leaves out duplicates and conflicts, which
+A record here is (topic, partition, offset, value, timestamp); value None is a tombstone, the timestamp is in microseconds or left out. Leaves out duplicates and conflicts, which
 need the records before: oracle.py.
 """
 import datetime
@@ -14,7 +14,7 @@ CHANNELS = ("sms156", "sms5656", "voice156", "portal", "app", "care", "authority
 VERIFIED = ("sms156", "sms5656", "voice156", "care")
 RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-MAX_RECORD, MAX_DEPTH = 64 * 1024, 32
+MAX_RECORD, MAX_DEPTH, MAX_AHEAD = 64 * 1024, 32, 24 * 3600 * 1_000_000
 
 
 class Report(NamedTuple):
@@ -67,6 +67,12 @@ def parse_time(text):
         raise Bad("bad_time") from None
     seconds = (at - EPOCH) // datetime.timedelta(seconds=1) - away * 60
     return seconds * 1_000_000 + int(((m.group(7) or "") + "000000")[:6])
+
+
+def check_future(received, stamped):
+    """Check 9a; stamped: the record's timestamp in microseconds, None when it has none."""
+    if stamped is not None and received - stamped > MAX_AHEAD:
+        raise Bad("received_in_future")
 
 
 def depth(text):
@@ -150,7 +156,7 @@ def check_contact(contact):
         raise Bad("bad_contact")
 
 
-def read_complaint(it, plan):
+def read_complaint(it, plan, stamped):
     f = fields_of(it, COMPLAINT)
     contact = f["contact"] or {}
     words = fields_of(contact, CONTACT)
@@ -162,6 +168,7 @@ def read_complaint(it, plan):
     check_contact(contact)
     received = parse_time(f["received_at"])
     occurred = None if f["occurred_at"] is None else parse_time(f["occurred_at"])
+    check_future(received, stamped)
     reporter = plan.msisdn(f["reporter"])
     if reporter is None:
         raise Bad("bad_reporter")
@@ -188,13 +195,14 @@ def service_of(kind, contact_service):
     return "sms" if kind == "S" else "voice"
 
 
-def read_citizen(it, plan):
+def read_citizen(it, plan, stamped):
     f = fields_of(it, CITIZEN)
     check_id(f["report_id"])
     if f["to"] not in ("156", "5656"):
         raise Bad("bad_channel")
     channel = "sms" + f["to"]
     received = parse_time(f["received_at"])
+    check_future(received, stamped)
     reporter = plan.msisdn(f["from"])
     if reporter is None:
         raise Bad("bad_reporter")
@@ -214,7 +222,7 @@ def read_citizen(it, plan):
                   service=service_of(read.kind, None), matched="unchecked", origin="unknown")  # fmt: skip
 
 
-def read_record(value, plan):
+def read_record(value, plan, stamped=None):
     """A Report, or Bad(reason, report_id or None)."""
     if value is None:
         raise Bad("tombstone", None)
@@ -230,9 +238,9 @@ def read_record(value, plan):
         if isinstance(it.get("report_id"), str):
             report_id = it["report_id"]
         if it.get("schema") == "complaint/1":
-            return read_complaint(it, plan)
+            return read_complaint(it, plan, stamped)
         if it.get("schema") == "report-sms/1":
-            return read_citizen(it, plan)
+            return read_citizen(it, plan, stamped)
         raise Bad("unknown_schema")
     except Bad as e:
         raise Bad(e.args[0], report_id) from None
