@@ -31,6 +31,21 @@ enum rc copy_do(struct projection *p, const struct slice *argv, size_t argc,
 	return failed(p, redis_do(p->r, argv, argc, out, e));
 }
 
+enum rc copy_get(struct projection *p, struct slice key, struct redis_reply *out, struct err *e)
+{
+	struct redis_reply list;
+	enum rc rc = copy_do(p, ARGV(SLICE("MGET"), key), &list, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (list.kind != REDIS_LIST || list.count != 1) {
+		copy_drop(p);
+		return err_set(e, RC_RETRY, "redis: MGET: an answer of another shape");
+	}
+	*out = redis_item(&list, 0);
+	return RC_OK;
+}
+
 enum rc copy_drain(struct projection *p, size_t keep, struct err *e)
 {
 	struct redis_reply reply;
@@ -92,22 +107,25 @@ static enum rc suits(struct slice text, struct err *e)
 	return RC_OK;
 }
 
-enum rc copy_connect(struct projection *p, struct err *e)
+enum rc copy_suits(struct projection *p, struct err *e)
 {
 	struct redis_reply reply;
-	enum rc rc;
+	enum rc rc = redis_do(p->r, ARGV(SLICE("INFO")), &reply, e);
 
-	if (p->r != NULL)
-		return RC_OK;
-	rc = redis_open(p->url, p->timeout_ms, &p->r, e);
-	if (rc != RC_OK)
-		return rc;
-	rc = redis_do(p->r, ARGV(SLICE("INFO")), &reply, e);
 	if (rc == RC_DENIED) /* our user may not ask: its administrator knows */
 		rc = RC_OK;
 	else if (rc == RC_OK)
 		rc = suits(reply.text, e);
 	return failed(p, rc);
+}
+
+enum rc copy_connect(struct projection *p, struct err *e)
+{
+	if (p->r != NULL)
+		return RC_OK;
+	enum rc rc = redis_open(p->url, p->timeout_ms, &p->r, e);
+
+	return rc == RC_OK ? copy_suits(p, e) : rc;
 }
 
 static void redis_copy_close(struct projection *p)
@@ -202,7 +220,7 @@ static enum rc redis_copy_at(struct projection *p, struct list_mark *out, struct
 	enum rc rc = copy_connect(p, e);
 
 	if (rc == RC_OK)
-		rc = copy_do(p, ARGV(SLICE("GET"), GEN_KEY), &reply, e);
+		rc = copy_get(p, GEN_KEY, &reply, e);
 	if (rc != RC_OK)
 		return rc;
 	return reply.kind == REDIS_TEXT ? gen_parse(reply.text, out) : RC_NONE;
@@ -253,7 +271,7 @@ static enum rc watch(struct projection *p, const struct list_mark *from, struct 
 	enum rc rc = copy_do(p, ARGV(SLICE("WATCH"), GEN_KEY), &reply, e);
 
 	if (rc == RC_OK)
-		rc = copy_do(p, ARGV(SLICE("GET"), GEN_KEY), &reply, e);
+		rc = copy_get(p, GEN_KEY, &reply, e);
 	if (rc != RC_OK)
 		return rc;
 	if (reply.kind == REDIS_TEXT && gen_parse(reply.text, &has) == RC_OK &&
@@ -292,15 +310,14 @@ static enum rc send_change(struct projection *p, const struct pg_result *r, int 
 		rc = copy_send(p, ARGV(SLICE("DEL"), k), e);
 	if (rc == RC_OK)
 		rc = copy_send(p,
-			ARGV(SLICE("XADD"), SLICE("blk:changes"), SLICE("MAXLEN"), SLICE("~"),
+			ARGV(SLICE("XADD"), STREAM_KEY, SLICE("MAXLEN"), SLICE("~"),
 				SLICE(STREAM_MAX), SLICE("*"), SLICE("op"), op, SLICE("line"), l,
 				SLICE("release"), release),
 			e);
 	return rc;
 }
 
-/* EXEC and what it says: nil when blk:gen was touched meanwhile. */
-static enum rc commit(struct projection *p, struct err *e)
+enum rc copy_exec(struct projection *p, struct err *e)
 {
 	struct redis_reply reply;
 	enum rc rc = copy_drain(p, 0, e);
@@ -310,16 +327,18 @@ static enum rc commit(struct projection *p, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (reply.kind != REDIS_LIST)
-		return err_set(e, RC_CONFLICT, "redis: blk:gen changed meanwhile");
+		return err_set(e, RC_CONFLICT, "redis: another one wrote meanwhile");
 	for (size_t i = 0; i < reply.count; i++) {
 		struct redis_reply one = redis_item(&reply, i);
 
 		if (one.kind != REDIS_ERROR)
 			continue;
-		/* Half of it happened. Nobody may read this copy until it is rebuilt. */
+		/* Half of it happened. Nobody may read this copy until it is rebuilt; what is of another type than ours can only be the
+		 * stream, for SET takes the place of anything. */
 		(void)err_set(e, RC_CONFLICT, "redis: %.*s", (int)one.text.len, one.text.ptr);
-		return copy_do(p, ARGV(SLICE("DEL"), GEN_KEY), &reply, NULL) == RC_OK ? RC_CONFLICT
-										      : RC_RETRY;
+		return copy_do(p, ARGV(SLICE("DEL"), GEN_KEY, STREAM_KEY), &reply, NULL) == RC_OK
+			? RC_CONFLICT
+			: RC_RETRY;
 	}
 	return RC_OK;
 }
@@ -342,7 +361,7 @@ static enum rc redis_copy_apply(struct projection *p, struct pg *c, const struct
 	if (rc == RC_OK)
 		rc = copy_send(p, ARGV(SLICE("SET"), GEN_KEY, gen_format(to, gen)), e);
 	if (rc == RC_OK)
-		rc = commit(p, e);
+		rc = copy_exec(p, e);
 	if (rc == RC_INVALID) /* of one entry: the transaction must not stay open */
 		copy_drop(p);
 	return rc;

@@ -15,16 +15,24 @@ struct projection {
 };
 
 #define GEN_KEY SLICE("blk:gen")
+#define STREAM_KEY SLICE("blk:changes")
 
 /* One command and its answer. A failure ends the connection: WATCH and MULTI go with it, and the next call begins anew. */
 MUST_USE enum rc copy_do(struct projection *p, const struct slice *argv, size_t argc,
 	struct redis_reply *out, struct err *e);
+/* The text at a key; anything else that is there reads as nothing. */
+MUST_USE enum rc copy_get(
+	struct projection *p, struct slice key, struct redis_reply *out, struct err *e);
 /* Queues a command; every COPY_WINDOW the answers are taken. The first error answer is the failure. */
 MUST_USE enum rc copy_send(
 	struct projection *p, const struct slice *argv, size_t argc, struct err *e);
 /* Takes all answers but the last `keep`. */
 MUST_USE enum rc copy_drain(struct projection *p, size_t keep, struct err *e);
 MUST_USE enum rc copy_connect(struct projection *p, struct err *e);
+/* RC_INVALID: a server that throws entries away, or is too old. Asked when the connection is made, and by every sweep. */
+MUST_USE enum rc copy_suits(struct projection *p, struct err *e);
+/* EXEC and what it says. RC_CONFLICT: what was watched was touched, or a part of it failed; then blk:gen is gone. */
+MUST_USE enum rc copy_exec(struct projection *p, struct err *e);
 void copy_drop(struct projection *p);
 #define ARGV(...)                            \
 	(const struct slice[]){__VA_ARGS__}, \

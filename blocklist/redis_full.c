@@ -305,7 +305,7 @@ static enum rc finish(
 
 	(void)snprintf(release, sizeof(release), "%" PRId64, head->release);
 	if (rc == RC_OK)
-		rc = copy_do(p, ARGV(SLICE("GET"), MARKER_KEY), &reply, e);
+		rc = copy_get(p, MARKER_KEY, &reply, e);
 	if (rc == RC_OK && (reply.kind != REDIS_TEXT || !slice_eq(reply.text, token))) {
 		copy_drop(p);
 		return err_set(e, RC_CONFLICT, "redis: another one rebuilds the copy");
@@ -318,17 +318,10 @@ static enum rc finish(
 		rc = copy_send(p, ARGV(SLICE("DEL"), MARKER_KEY), e);
 	if (rc == RC_OK)
 		rc = copy_send(p,
-			ARGV(SLICE("XADD"), SLICE("blk:changes"), SLICE("*"), SLICE("op"),
-				SLICE("rebuild"), SLICE("line"), SLICE(""), SLICE("release"),
-				slice_str(release)),
+			ARGV(SLICE("XADD"), STREAM_KEY, SLICE("*"), SLICE("op"), SLICE("rebuild"),
+				SLICE("line"), SLICE(""), SLICE("release"), slice_str(release)),
 			e);
-	if (rc == RC_OK)
-		rc = copy_drain(p, 0, e);
-	if (rc == RC_OK)
-		rc = copy_do(p, ARGV(SLICE("EXEC")), &reply, e);
-	if (rc == RC_OK && reply.kind != REDIS_LIST)
-		rc = err_set(e, RC_CONFLICT, "redis: another one rebuilds the copy");
-	return rc;
+	return rc == RC_OK ? copy_exec(p, e) : rc;
 }
 
 enum rc copy_rebuild(struct projection *p, struct pg *c, struct err *e)
@@ -451,7 +444,7 @@ static enum rc add_up(struct projection *p, struct sum *s, struct err *e)
 static enum rc read_gen(struct projection *p, struct list_mark *out, struct err *e)
 {
 	struct redis_reply reply;
-	enum rc rc = copy_do(p, ARGV(SLICE("GET"), GEN_KEY), &reply, e);
+	enum rc rc = copy_get(p, GEN_KEY, &reply, e);
 
 	if (rc == RC_OK && (reply.kind != REDIS_TEXT || gen_parse(reply.text, out) != RC_OK))
 		rc = err_set(e, RC_CONFLICT, "redis: there is no blk:gen, or it is none of ours");
@@ -495,6 +488,8 @@ enum rc copy_sweep(struct projection *p, struct pg *c, struct err *e)
 	enum rc rc = copy_connect(p, e);
 
 	buf_init(&s.text, 4096);
+	if (rc == RC_OK)
+		rc = copy_suits(p, e);
 	if (rc == RC_OK)
 		rc = read_gen(p, &gen, e);
 	if (rc == RC_OK)
