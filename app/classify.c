@@ -67,9 +67,11 @@ static void write_verdict(
 	}
 	buf_fmt(out, "],\"fingerprint\":\"%016llx\",\"rules\":\"%s\",\"model\":null",
 		(unsigned long long)v->fingerprint, rules);
-	if (explain)
-		buf_fmt(out, ",\"cut\":%s,\"undecided\":%s", v->cut ? "true" : "false",
+	if (explain) {
+		buf_fmt(out, ",\"cut\":%s,\"undecided\":%s,\"folded\":", v->cut ? "true" : "false",
 			v->undecided ? "true" : "false");
+		buf_json(out, v->folded.text);
+	}
 	buf_fmt(out, "}\n");
 }
 

@@ -44,6 +44,7 @@ struct verdict {
 	bool undecided; /* a match limit was hit: the rule did not count */
 	bool cut;	/* content was longer than BOUND_CONTENT */
 	uint64_t fingerprint; /* simhash over the folded text */
+	struct folded folded; /* the text that was judged; lives until the scan's next text */
 	size_t terms;
 	struct term term[BOUND_TERMS]; /* strongest first */
 };

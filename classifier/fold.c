@@ -46,7 +46,23 @@ static void put_blank(struct copy *c, bool *waits, uint32_t from)
 	*waits = false;
 }
 
-/* Steps 1 to 5. */
+static bool between(const char *p, const char *start, size_t left, char low, char high)
+{
+	return p > start && left > 1 && p[-1] >= low && p[-1] <= high && p[1] >= low &&
+		p[1] <= high;
+}
+
+/* Step 0 and, for ASCII, the rest of steps 1 to 3. */
+static char small(const char *p, const char *start, size_t left)
+{
+	if (*p == 'l' && between(p, start, left, 'A', 'Z'))
+		return 'i';
+	if (*p == 'I' && between(p, start, left, 'a', 'z'))
+		return 'l';
+	return (char)(*p | (*p >= 'A' && *p <= 'Z' ? 0x20 : 0));
+}
+
+/* Steps 0 to 5. */
 static void by_character(const struct fold_table *t, struct slice raw, struct copy *c)
 {
 	const char *start = raw.ptr;
@@ -61,8 +77,7 @@ static void by_character(const struct fold_table *t, struct slice raw, struct co
 		if (ascii > ' ' && ascii < 0x7F) { /* most of most texts */
 			put_blank(c, &blank, blank_at);
 			c->map[c->len] = from;
-			c->text[c->len++] =
-				(char)(ascii | (ascii >= 'A' && ascii <= 'Z' ? 0x20 : 0));
+			c->text[c->len++] = small(raw.ptr, start, raw.len);
 			raw.ptr++;
 			raw.len--;
 			continue;
@@ -265,6 +280,9 @@ enum rc fold(const struct fold_table *t, struct slice raw, struct arena *a, stru
 	join_inside(&c);
 	join_words(&c);
 	signs_for_letters(&c);
-	*out = (struct folded){slice_of(c.text, c.len), c.map};
-	return RC_OK;
+	struct folded f = {slice_of(c.text, c.len), c.map};
+	enum rc rc = fold_words(fold_table_words(t), a, &f);
+	if (rc == RC_OK)
+		*out = f;
+	return rc;
 }

@@ -8,6 +8,24 @@
 #define FOLD_GROWTH 24   /* times longer than its own UTF-8, at most */
 #define FOLD_NEAR 0x3000 /* code points below are worked out beforehand */
 
+/* ---- fold_words.c ---- */
+
+#define FOLD_WORD_MIN 2
+#define FOLD_WORD_MAX 24
+/* Words that are looked for in disguise, and what other spellings mean (docs/rules.md, words and spellings). */
+struct fold_words;
+/* Adds a spelling and what it is read as; a word is read as itself. Makes *words when it is NULL. NULL: fine; else static text that goes
+ * on after the spelling: "is …". */
+const char *fold_words_add(struct fold_words **words, struct slice key, struct slice value);
+void fold_words_free(struct fold_words *w);
+/* Step 8, on what the others left; w may be NULL. RC_LIMIT: the arena is full, *f is untouched. */
+MUST_USE enum rc fold_words(const struct fold_words *w, struct arena *a, struct folded *f);
+
+/* ---- fold_table.c ---- */
+
+/* As fold_words_add, for this table. Not while others fold with it. */
+const char *fold_table_word(struct fold_table *t, struct slice key, struct slice value);
+const struct fold_words *fold_table_words(const struct fold_table *t);
 /* How many times longer than its UTF-8 a character below FOLD_NEAR can become. */
 size_t fold_near_growth(const struct fold_table *t);
 /* Steps 1 to 3 of docs/judgement.md 2.1 for one code point: UTF-8 in `out`, or a pointer into the table. Length 0: dropped. */

@@ -21,6 +21,7 @@ struct fold_table {
 		uint32_t at, len;
 	} ready[FOLD_NEAR]; /* in pool */
 	size_t near_growth;
+	struct fold_words *words; /* NULL: none */
 };
 
 static int by_cp(const void *a, const void *b)
@@ -61,6 +62,16 @@ struct slice fold_char(const struct fold_table *t, uint32_t cp, char out[FOLD_CH
 size_t fold_near_growth(const struct fold_table *t)
 {
 	return t->near_growth;
+}
+
+const char *fold_table_word(struct fold_table *t, struct slice key, struct slice value)
+{
+	return fold_words_add(&t->words, key, value);
+}
+
+const struct fold_words *fold_table_words(const struct fold_table *t)
+{
+	return t->words;
 }
 
 static bool hex_cp(struct slice s, uint32_t *out)
@@ -168,6 +179,7 @@ void fold_table_free(struct fold_table *t)
 	if (t == NULL)
 		return;
 	buf_done(&t->pool);
+	fold_words_free(t->words);
 	free(t->glyph);
 	free(t);
 }

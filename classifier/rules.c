@@ -473,6 +473,10 @@ static enum rc load(struct pack *p, const char *dir, const char *fold_table_path
 	if (rc == RC_INVALID || rc == RC_NONE)
 		complain_text(c, e != NULL ? e->text : fold_table_path);
 	if (rc == RC_OK)
+		rules_read_words(p, c);
+	if (rc == RC_OK && c->count != before)
+		return rc;
+	if (rc == RC_OK)
 		rc = compile_prefilter(p, false, &p->folded, e);
 	if (rc == RC_OK)
 		rc = compile_prefilter(p, true, &p->raw, e);

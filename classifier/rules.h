@@ -146,6 +146,8 @@ struct pack {
 /* Reads all documents of p->file into rules, combinations, bias, share, caps and versions; complains about what is wrong. Patterns are
  * not compiled and `when` is not parsed here. RC_RETRY when out of memory. */
 MUST_USE enum rc rules_read(struct pack *p, struct complaints *c, struct err *e);
+/* Brings the documents' words and spellings into p->fold. */
+void rules_read_words(struct pack *p, struct complaints *c);
 
 /* ---- fingerprint.c ---- */
 

@@ -2,6 +2,7 @@
  * What needs all rules at once (unique ids, combinations, patterns) is done in rules.c. */
 #include <stdlib.h>
 
+#include "classifier/fold.h"
 #include "classifier/rules.h"
 
 struct reading {
@@ -246,8 +247,8 @@ static enum rc read_lists(struct reading *r, const struct yaml *root)
 
 enum rc rules_read(struct pack *p, struct complaints *c, struct err *e)
 {
-	static const char *const keys[] = {
-		"pack", "bias", "scam_share", "caps", "rules", "combine", NULL};
+	static const char *const keys[] = {"pack", "bias", "scam_share", "caps", "rules", "combine",
+		"words", "spellings", NULL};
 	struct reading r = {.p = p, .c = c};
 
 	for (size_t i = 0; i < p->files; i++) {
@@ -269,4 +270,41 @@ enum rc rules_read(struct pack *p, struct complaints *c, struct err *e)
 			"\"bias\", \"scam_share\" and \"caps\" are missing in every file of the "
 			"folder");
 	return RC_OK;
+}
+
+static void read_words(
+	struct reading *r, const struct yaml *root, const char *key, enum yaml_kind kind)
+{
+	const struct yaml *list = yaml_get(root, key);
+
+	if (list == NULL)
+		return;
+	if (list->kind != kind) {
+		complain(r->c, r->file, list->line, "\"%s\" must be a %s", key,
+			kind == YAML_LIST ? "list of words" : "map of spellings and words");
+		return;
+	}
+	for (const struct yaml *n = list->child; n != NULL; n = n->next) {
+		struct slice word = kind == YAML_LIST ? n->value : n->key;
+		const char *why = n->kind != YAML_SCALAR
+			? "is no text"
+			: fold_table_word(r->p->fold, word, n->value);
+
+		if (why != NULL)
+			complain(r->c, r->file, n->line, "\"%s\": \"%.*s\" %s", key, (int)word.len,
+				word.ptr, why);
+	}
+}
+
+void rules_read_words(struct pack *p, struct complaints *c)
+{
+	struct reading r = {.p = p, .c = c};
+
+	for (size_t i = 0; i < p->files; i++) {
+		const struct yaml *root = yaml_root(p->file[i].doc);
+
+		r.file = p->file[i].path;
+		read_words(&r, root, "words", YAML_LIST);
+		read_words(&r, root, "spellings", YAML_MAP);
+	}
 }

@@ -7,7 +7,8 @@
 #include "classifier/fold.h"
 #include "classifier/rules.h"
 
-#define ARENA_BYTES ((size_t)BOUND_CONTENT * FOLD_GROWTH * 8)
+/* A folded text and its map, and once more, up to four times as long, when words of it are read otherwise. */
+#define ARENA_BYTES ((size_t)BOUND_CONTENT * FOLD_GROWTH * 5 * 5 + 65536)
 
 struct scan {
 	const struct pack *p;
@@ -185,10 +186,12 @@ void classify(struct scan *s, struct slice content, struct verdict *out)
 	out->undecided = false;
 	out->cut = content.len > BOUND_CONTENT;
 	out->fingerprint = 0;
+	out->folded = (struct folded){0};
 	out->terms = 0;
 	if (content.len == 0)
 		return;
 	look(s, content_cut(content), &v);
+	out->folded = v.folded;
 	run_rules(s, &v, out);
 	decide(s, out);
 	out->fingerprint = fingerprint(v.folded.text);

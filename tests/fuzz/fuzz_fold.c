@@ -7,6 +7,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const char *const words[][2] = {{"vay", "vay"}, {"tien", "tien"}, {"ko", "khong"},
+		{"hotro", "ho tro"}, {"aa", "bb cc"}, {"iii", "iiiiii vv"}, {"bo", "bo"}};
 	static struct fold_table *table;
 	static struct arena *arena;
 	struct slice raw = slice_of((const char *)data, size);
@@ -18,6 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (fold_table_load(SOURCE_DIR "/etc/fold/homoglyphs.tsv", &table, &e) != RC_OK)
 			abort();
+		for (size_t i = 0; i < ARRAY_LEN(words); i++)
+			if (fold_table_word(
+				    table, slice_str(words[i][0]), slice_str(words[i][1])) != NULL)
+				abort();
 		arena = arena_new((size_t)4 << 20);
 	}
 	arena_reset(arena);

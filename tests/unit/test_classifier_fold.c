@@ -5,7 +5,8 @@
 #include "tests/unit/check.h"
 #include "tests/unit/rnd.h"
 
-static struct fold_table *table;
+static struct fold_table *table; /* without words */
+static struct fold_table *wordy; /* with some */
 static struct arena *arena;
 
 static struct folded folded(struct slice raw)
@@ -14,6 +15,91 @@ static struct folded folded(struct slice raw)
 
 	CHECK_INT(fold(table, raw, arena, &f), RC_OK);
 	return f;
+}
+
+/* Words in disguise, over a table of a few words and spellings. */
+static void test_words(void)
+{
+	static const struct {
+		const char *in, *want;
+	} cases[] = {
+		{"vay tien", "vay tien"},
+		{"va.y t/ien (v@y) \"T,i,e.n\"!", "vay tien (vay) \"tien\"!"},
+		{"tr0 0 hotr0 8ank vu1", "tro 0 ho tro bank vui"},
+		{"ko, KO! k.o ko.",
+			"khong, khong! k.o khong."}, /* two letters are too few when read */
+		{"v a y t i e n nhanh", "vay tien nhanh"},
+		{"tjen tieefn vaay ddaangf tinff", "tien tien vay dang tinff"},
+		{"tieens tients tiens", "tien tients tiens"}, /* no Telex without a sign of it */
+		{"http://va.y/tien va.y/x v-a.y.vn", "http://va.y/tien va.y/x v-a.y.vn"},
+		{"n-ap n.-ap n\xC2\xB7"
+		 "ap",
+			"n-ap n.-ap n\xC2\xB7"
+			"ap"}, /* no word of the table */
+		{"5tien 0912vay t1en2", "5tien 0912vay tien2"},
+		{"vaaaaaaaaaaaaaaaaaaaaaaaaaaay", "vaaaaaaaaaaaaaaaaaaaaaaaaaaay"},
+		{"TRAlNGHlEM saIe lI Il", "trainghiem sale li il"},
+		{"...... (!) ''", "...... (!) ''"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct folded f = {0};
+
+		CHECK_CASE("%s", cases[i].in);
+		arena_reset(arena);
+		CHECK_INT(fold(wordy, slice_str(cases[i].in), arena, &f), RC_OK);
+		CHECK_SLICE(f.text, cases[i].want);
+	}
+}
+
+/* The raw text behind a word that was read. */
+static void test_words_way_back(void)
+{
+	static const char raw[] = "xin ko, V.ay-Ti\xE1\xBB\x81n";
+	struct folded f = {0};
+
+	arena_reset(arena);
+	CHECK_INT(fold(wordy, slice_str(raw), arena, &f), RC_OK);
+	CHECK_SLICE(f.text, "xin khong, vay tien");
+	CHECK_INT(f.map[4], 4);
+	CHECK_INT(f.map[8], 4);
+	CHECK_INT(f.map[9], 6); /* the comma */
+	CHECK_INT(f.map[11], 8);
+	CHECK_INT(f.map[f.text.len], sizeof(raw) - 1);
+}
+
+static void test_bad_words(void)
+{
+	static const struct {
+		const char *key, *value, *says;
+	} cases[] = {
+		{"x", "x", "is not 2 to 24"}, {"t1en", "tien", "is not 2 to 24"},
+		{"abcdefghijklmnopqrstuvwxy", "tien", "is not 2 to 24"},
+		{"vtvt", "vay  tien", "1 to 6 words"}, {"vt", " vay", "1 to 6 words"},
+		{"vt", "vay ", "four times"}, {"vt", "khongkhong", "four times"},
+		{"vtvtvtvt", "aa bb cc dd ee ff gg", "1 to 6 words"}, {"vt", "", "four times"},
+		{"vay", "tien", "another way"},
+		{"xxx", "ko", "another way"}, /* ko is a spelling already */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *why =
+			fold_table_word(wordy, slice_str(cases[i].key), slice_str(cases[i].value));
+
+		CHECK_CASE("%s: %s", cases[i].key, cases[i].value);
+		CHECK_HAS(why != NULL ? why : "", cases[i].says);
+	}
+}
+
+static void add_words(void)
+{
+	static const char *const words[][2] = {{"vay", "vay"}, {"tien", "tien"}, {"tro", "tro"},
+		{"bank", "bank"}, {"dang", "dang"}, {"vui", "vui"}, {"ko", "khong"},
+		{"hotro", "ho tro"}, {"vaytien", "vay tien"}, {"ab", "aa bb"}, {"aboo", "ab oo"},
+		{"iii", "iiiiii vv"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		(void)fold_table_word(wordy, slice_str(words[i][0]), slice_str(words[i][1]));
 }
 
 static void test_steps(void)
@@ -185,11 +271,12 @@ static void test_idempotent_on_every_character(void)
 	CHECK(longest <= FOLD_CHAR_MAX);
 }
 
-static void test_idempotent_on_random_text(void)
+static void idempotent_on_random_text(void)
 {
 	static const char *const parts[] = {"a", "b", "V", "1", "0", "4", " ", "  ", ".", "..",
 		"...", "-", "_", "*", "·", "@", "$", "!", "|", "/", ":", "đ", "ệ", "о", "\u200B",
-		"\n", "\xFF", "\xE1\xBA", "ﷺ", "vay", "\u0301", "½", "가", "\u1100\u1161"};
+		"\n", "\xFF", "\xE1\xBA", "ﷺ", "vay", "\u0301", "½", "가", "\u1100\u1161", "ko",
+		"I", "l", "j", "tie", "n", "aa", "b", ",", "\"", "(", "ho", "9", "oo"};
 	uint64_t seed = 5;
 
 	for (int round = 0; round < 60000; round++) {
@@ -214,6 +301,16 @@ static void test_idempotent_on_random_text(void)
 		if (!CHECK(folds_twice(slice_of(text, rnd(&seed, sizeof(text))))))
 			return;
 	}
+}
+
+static void test_idempotent_on_random_text(void)
+{
+	struct fold_table *plain = table;
+
+	idempotent_on_random_text();
+	table = wordy;
+	idempotent_on_random_text();
+	table = plain;
 }
 
 static void test_long_and_cut(void)
@@ -273,18 +370,24 @@ int main(void)
 {
 	struct err e;
 
-	if (fold_table_load(SOURCE_DIR "/etc/fold/homoglyphs.tsv", &table, &e) != RC_OK) {
+	if (fold_table_load(SOURCE_DIR "/etc/fold/homoglyphs.tsv", &table, &e) != RC_OK ||
+		fold_table_load(SOURCE_DIR "/etc/fold/homoglyphs.tsv", &wordy, &e) != RC_OK) {
 		printf("%s\n", e.text);
 		return 1;
 	}
+	add_words();
 	arena = arena_new(8 << 20);
 	RUN(test_steps);
 	RUN(test_way_back);
+	RUN(test_words);
+	RUN(test_words_way_back);
+	RUN(test_bad_words);
 	RUN(test_idempotent_on_every_character);
 	RUN(test_idempotent_on_random_text);
 	RUN(test_long_and_cut);
 	RUN(test_bad_tables);
 	arena_free(arena);
 	fold_table_free(table);
+	fold_table_free(wordy);
 	return check_done();
 }

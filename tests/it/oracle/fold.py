@@ -8,6 +8,11 @@ JOINED_BY_DOTS = re.compile(r"[a-z0-9](?:\.{1,3}[a-z0-9]){2,}")
 RUN = re.compile(r"[a-z0-9@$!|]+")
 SIGNS = dict(zip("0134578@$!|", "oieastbasii"))
 FILLERS = "\u115f\u1160"
+WRONG_CASE = re.compile(r"(?<=[A-Z])l(?=[A-Z])|(?<=[a-z])I(?=[a-z])")
+ENDS = ".,;:!?\"'()[]{}"
+SEPARATORS = set("-_*.,;:'\"~^/\\+")
+READ_AS = dict(zip("01345678 9@$!|".replace(" ", ""), "oieasbtbgasii"))
+TELEX = re.compile("aa|ee|oo|dd|aw|ow|uw")
 
 
 def read_homoglyphs(path):
@@ -82,12 +87,53 @@ def signs_for_letters(text):
     return "".join(out)
 
 
+def telex(word, words):
+    flat = TELEX.sub(lambda m: m.group(0)[0], word)
+    if flat in words:
+        return words[flat]
+    vowel = re.search("[aeiouy]", flat)
+    for i in range(vowel.end() if vowel else len(flat), len(flat)):
+        if flat[i] in "sfrxj" and flat[:i] + flat[i + 1 :] in words:
+            return words[flat[:i] + flat[i + 1 :]]
+    return None
+
+
+def meaning(core, words):
+    """Step 8 for one piece; None: it stays."""
+    if not 2 <= len(core.encode()) <= 24:
+        return None
+    if re.fullmatch("[a-z]+", core):
+        if core in words:
+            return words[core]
+        if "j" in core and core.replace("j", "i") in words:
+            return words[core.replace("j", "i")]
+        return telex(core, words) if TELEX.search(core) or set(core) & set("fjwz") else None
+    if letters(core) < 2 or any(not ("a" <= c <= "z" or c in READ_AS or c in SEPARATORS) for c in core):
+        return None
+    read = "".join(READ_AS.get(c, c) for c in core if c not in SEPARATORS)
+    return words.get(read) if len(read) >= 3 else None
+
+
+def words_in_disguise(text, words):
+    out = []
+    for piece in text.split(" "):
+        core = piece.strip(ENDS)
+        found = meaning(core, words)
+        if found is not None:
+            at = len(piece) - len(piece.lstrip(ENDS))
+            piece = piece[:at] + found + piece[at + len(core) :]
+        out.append(piece)
+    return " ".join(out)
+
+
 def cut(content, limit=4096):
     """The content's first bytes, cut at a character border, as text."""
     return content[:limit].decode("utf-8", errors="ignore") if len(content) > limit else content.decode("utf-8")
 
 
-def fold(text, table):
+def fold(text, table, words=None):
+    text = WRONG_CASE.sub(lambda m: "i" if m.group(0) == "l" else "l", text)
     text = "".join(fold_character(c, table) for c in text)
     text = re.sub(" +", " ", text).strip(" ")
-    return signs_for_letters(join_spaced(text))
+    text = signs_for_letters(join_spaced(text))
+    return words_in_disguise(text, words) if words else text

@@ -23,7 +23,7 @@ class Pack:
 
     def __init__(self, folder, homoglyphs):
         self.table = folding.read_homoglyphs(homoglyphs)
-        self.rules, self.combinations, names = [], [], []
+        self.rules, self.combinations, self.words, names = [], [], {}, []
         for path in sorted(pathlib.Path(folder).glob("*.yaml"), key=lambda p: p.name.encode()):
             it = yaml.safe_load(path.read_text(encoding="utf-8"))
             names.append(it["pack"])
@@ -34,13 +34,18 @@ class Pack:
                 self.rules.append((r["symbol"], r["class"], float(r["weight"]), pattern, r.get("text", "folded")))
             for c in it.get("combine") or []:
                 self.combinations.append((c["symbol"], c["class"], float(c["weight"]), parse_when(c["when"])))
+            for w in it.get("words") or []:
+                self.words[w] = w
+            for spelling, meaning in (it.get("spellings") or {}).items():
+                self.words[spelling] = meaning
+                self.words.update((w, w) for w in meaning.split(" "))
         self.version = "+".join(names)
 
     def verdict(self, content):
         if content == b"":
             return Verdict("", 0.0, [])
         raw = folding.cut(content)
-        folded = folding.fold(raw, self.table)
+        folded = folding.fold(raw, self.table, self.words)
         sums, fired, terms = {"scam": 0.0, "spam": 0.0, "ham": 0.0}, set(), []
 
         def count(symbol, klass, weight):
