@@ -245,28 +245,28 @@ static const char wish_end_sql[] =
 	"DELETE FROM wish w USING unnest($1::int8[], $2::int2[], $3::text[]) k(sender, service, "
 	"origin)"
 	" WHERE w.sender = k.sender AND w.service = k.service AND w.origin = k.origin";
-/* An automatic wish's action has the origin auto and the class of the wish's name: the words of the index action_episode, without which
- * every action there ever was would be read. */
+/* What is decided is found first, one by one: left to choose, the planner reads every action there is for every wish, because it thinks that
+ * so many conditions leave only one. An automatic wish's action has the origin auto and the class of the wish's name: the words of the
+ * index action_episode. */
+#define SET_FOUND                                                                    \
+	" LIMIT 1) f) UPDATE action a SET state = x.state, reason = x.reason FROM x" \
+	" WHERE a.id = x.id AND (a.state, a.reason) IS DISTINCT FROM (x.state, x.reason)"
 static const char episode_sql[] =
-	"UPDATE action a SET state = k.state, reason = k.reason"
-	" FROM unnest($1::int8[], $2::int2[], $3::text[], $4::timestamptz[], $5::text[], "
-	"$6::text[])"
-	" k(sender, service, origin, decided_at, state, reason)"
-	" WHERE a.sender = k.sender AND a.service = k.service AND a.decided_at = k.decided_at"
+	"WITH x AS MATERIALIZED (SELECT f.id, k.state, k.reason FROM unnest($1::int8[], $2::int2[],"
+	" $3::text[], $4::timestamptz[], $5::text[], $6::text[])"
+	" k(sender, service, origin, decided_at, state, reason) CROSS JOIN LATERAL"
+	" (SELECT id FROM action a WHERE a.sender = k.sender AND a.service = k.service"
 	" AND a.class = CASE k.origin WHEN 'auto:scam' THEN 1 ELSE 0 END"
-	" AND a.origin = 'auto' AND a.state <> 'superseded'"
-	" AND a.state IN ('wanted', 'admitted', 'held')"
-	" AND (a.state, a.reason) IS DISTINCT FROM (k.state, k.reason)";
+	" AND a.decided_at = k.decided_at AND a.origin = 'auto' AND a.state <> 'superseded'"
+	" AND a.state IN ('wanted', 'admitted', 'held')" SET_FOUND;
 /* A person's or an order's is found by its case. */
 static const char action_sql[] =
-	"UPDATE action a SET state = k.state, reason = k.reason"
-	" FROM unnest($1::int8[], $2::int2[], $3::text[], $4::timestamptz[], $5::text[], "
-	"$6::text[], $7::text[])"
-	" k(sender, service, origin, decided_at, state, reason, case_id)"
-	" WHERE a.case_id = k.case_id AND a.sender = k.sender AND a.service = k.service"
-	" AND a.decided_at = k.decided_at AND a.origin = k.origin"
-	" AND a.state IN ('wanted', 'admitted', 'held')"
-	" AND (a.state, a.reason) IS DISTINCT FROM (k.state, k.reason)";
+	"WITH x AS MATERIALIZED (SELECT f.id, k.state, k.reason FROM unnest($1::int8[], $2::int2[],"
+	" $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])"
+	" k(sender, service, origin, decided_at, state, reason, case_id) CROSS JOIN LATERAL"
+	" (SELECT id FROM action a WHERE a.case_id = k.case_id AND a.sender = k.sender"
+	" AND a.service = k.service AND a.decided_at = k.decided_at AND a.origin = k.origin"
+	" AND a.state IN ('wanted', 'admitted', 'held')" SET_FOUND;
 static const char case_lock_sql[] = "SELECT c.id FROM (SELECT DISTINCT unnest($1::text[]) AS id) k "
 				    "JOIN case_file c ON c.id = k.id"
 				    " ORDER BY c.id FOR NO KEY UPDATE OF c";

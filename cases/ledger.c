@@ -7,12 +7,6 @@
 #define AUDIT_CAP (16u << 20)
 #define OUT_CAP (64u << 20)
 
-/* Statements of a batch walk from a few thousand keys into large tables by index. A plan made while a table was still small would
- * scan it whole, and be kept; so the planner is told once. */
-static const char session[] = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
-			      "SET enable_hashjoin = off;"
-			      " SET enable_mergejoin = off; SET jit = off";
-
 enum rc ledger_open(const struct pg_options *o, struct ledger **out, struct err *e)
 {
 	OWN(ledger_close) struct ledger *l = calloc(1, sizeof(*l));
@@ -24,9 +18,11 @@ enum rc ledger_open(const struct pg_options *o, struct ledger **out, struct err 
 		pg_array_init(&l->arrays[i], PG_INT8);
 	buf_init(&l->audit, AUDIT_CAP);
 	buf_init(&l->out, OUT_CAP);
-	rc = pg_open(o, &l->pg, e);
-	if (rc == RC_OK)
-		rc = pg_script(l->pg, session, e);
+	if (rc == RC_OK) {
+		struct pg_options by_index = *o;
+		by_index.by_index = true;
+		rc = pg_open(&by_index, &l->pg, e);
+	}
 	if (rc == RC_OK)
 		*out = TAKE(l);
 	return rc;

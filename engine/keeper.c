@@ -166,7 +166,9 @@ static void connection_lost(struct keeper *k, const char *cause)
 /* A leader that freezes in the middle of a release is let go after seconds, so that another can lead. */
 static enum rc open_ledger(struct keeper *k, struct err *e)
 {
-	struct pg_options o = {.dsn = conf_text(k->s.conf, "database.dsn"), .name = "khien-keeper"};
+	struct pg_options o = {.dsn = conf_text(k->s.conf, "database.dsn"),
+		.name = "khien-keeper",
+		.by_index = true};
 	enum rc rc = pg_open(&o, &k->pg, e);
 
 	if (rc == RC_OK)

@@ -326,11 +326,16 @@ static enum rc connect_with(struct pg *c, const struct pg_options *o, struct err
 	return RC_OK;
 }
 
+static const char by_index[] =
+	"; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_material "
+	"= off;"
+	" SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
+
 static enum rc session(struct pg *c, const struct pg_options *o, struct err *e)
 {
 	int statement_ms = o->statement_timeout_ms == 0 ? 30000 : o->statement_timeout_ms;
 	int lock_ms = o->lock_timeout_ms == 0 ? 10000 : o->lock_timeout_ms;
-	char sql[512];
+	char sql[640];
 
 	if (statement_ms < 0)
 		statement_ms = 0;
@@ -340,8 +345,8 @@ static enum rc session(struct pg *c, const struct pg_options *o, struct err *e)
 	(void)snprintf(sql, sizeof(sql),
 		"SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex';"
 		" SET statement_timeout = %d; SET lock_timeout = %d;"
-		" SET idle_in_transaction_session_timeout = 60000; SET synchronous_commit = on",
-		statement_ms, lock_ms);
+		" SET idle_in_transaction_session_timeout = 60000; SET synchronous_commit = on%s",
+		statement_ms, lock_ms, o->by_index ? by_index : "");
 	return pg_script(c, sql, e);
 }
 

@@ -17,6 +17,9 @@ struct pg_options {
 	const char *name;         /* application_name: "khien-worker-1" */
 	int statement_timeout_ms; /* 0: 30,000; negative: none (migrations) */
 	int lock_timeout_ms;      /* 0: 10,000; negative: none */
+	/* Statements walk from some keys into large tables by index. A plan made while a table was still small would scan it for every
+	 * key, and be kept; so the planner is told once. */
+	bool by_index;
 };
 
 MUST_USE enum rc pg_open(const struct pg_options *o, struct pg **out, struct err *e);
