@@ -6,8 +6,9 @@
     summary.py reading                exit 0 when the engine has taken the partitions of KHIEN_SOURCE
     summary.py records                how many records the ledger has counted
     summary.py show                   the summary
+    summary.py waiting                messages out that Kafka has not taken yet, by topic
     summary.py check                  the invariants, one line each; exit 1 when one does not hold
-    summary.py pick                   a blocked, a protected and a brigaded sender and a report for the examples, as shell variables
+    summary.py pick                   a blocked, a proposed, a protected and a brigaded sender and a report for the examples, as shell variables
 """
 import hashlib
 import json
@@ -139,8 +140,17 @@ def wait(more, seconds):
     return 1
 
 
-def table(title, head_row, lines):
-    """Prints a table; empty ones say so."""
+def waiting():
+    """What Kafka has not taken yet: moments ago, or its topic is not there."""
+    found = rows("SELECT topic, sum(messages) AS n FROM outbox GROUP BY 1 ORDER BY 1")
+    if found:
+        print("\nMessages that Kafka has not taken yet; they wait until their topic is there")
+    for row in found:
+        print(f"  {row['topic']}: {row['n']}")
+
+
+def table(title, head_row, lines, total=None):
+    """Prints a table; empty ones say so, and so do those that show only the first of more."""
     print(f"\n{title}")
     if not lines:
         print("  none")
@@ -149,6 +159,8 @@ def table(title, head_row, lines):
     widths = [max(len(line[i]) for line in [head_row] + lines) for i in range(len(head_row))]
     for line in [head_row] + lines:
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+    if total is not None and total > len(lines):
+        print(f"  … and {total - len(lines)} more")
 
 
 def span(seconds):
@@ -196,15 +208,18 @@ def show():
            for row in rows("SELECT e.value, e.service, e.action, w.rung, e.case_id, e.origin, "
                            "extract(epoch FROM e.until - w.decided_at) AS term FROM entry e LEFT JOIN wish w "
                            "ON w.sender = e.sender AND w.service = e.service AND w.origin = e.origin "
-                           "ORDER BY w.score DESC NULLS LAST, e.value LIMIT 20")])
+                           "ORDER BY w.score DESC NULLS LAST, e.value LIMIT 20")],
+          one("SELECT count(*) AS n FROM entry")["n"])
     why = {"protected": "protected: never barred by itself", "needs_person": "this kind of sender needs a person",
            "review_mode": "mode review: people decide", "one_leg": "many reports, no independent signal",
            "cap_hour": "over the hour's cap", "cap_day": "over the day's cap"}
     table("Held for people", ["sender", "service", "class", "score", "reason"],
           [[row["value"], SERVICES[row["service"]], row["class"], f"{row['score']:.3f}", why.get(row["reason"], row["reason"])]
-           for row in rows("SELECT s.value, w.service, w.score, w.reason, split_part(w.origin, ':', 2) AS class "
-                           "FROM wish w JOIN sender s ON s.id = w.sender WHERE w.state = 'held' "
-                           "ORDER BY w.score DESC, s.value, w.service LIMIT 20")])
+           for row in rows("SELECT s.value, w.service, t.score, w.reason, split_part(w.origin, ':', 2) AS class "
+                           "FROM wish w JOIN sender s ON s.id = w.sender "
+                           "JOIN standing t ON t.sender = w.sender AND t.service = w.service WHERE w.state = 'held' "
+                           "ORDER BY t.score DESC, s.value, w.service, class LIMIT 20")],
+          one("SELECT count(*) AS n FROM wish WHERE state = 'held'")["n"])
     mark = head()
     cases = one("SELECT count(*) FILTER (WHERE state <> 'closed') AS open, count(*) AS n FROM case_file")
     print(f"\n{cases['open']} open cases of {cases['n']}")
@@ -264,7 +279,10 @@ def pick():
     brigaded = one("SELECT s.value, w.service FROM wish w JOIN sender s ON s.id = w.sender JOIN standing t "
                    "ON t.sender = w.sender AND t.service = w.service WHERE w.state = 'held' AND w.reason = 'one_leg' "
                    "ORDER BY t.votes DESC, s.value LIMIT 1")
-    for name, found in (("BLOCKED", blocked), ("PROTECTED", shielded), ("BRIGADED", brigaded)):
+    proposed = one("SELECT s.value, w.service FROM wish w JOIN sender s ON s.id = w.sender JOIN standing t "
+                   "ON t.sender = w.sender AND t.service = w.service WHERE w.state = 'held' AND w.reason = 'review_mode' "
+                   "ORDER BY t.score DESC, s.value LIMIT 1")
+    for name, found in (("BLOCKED", blocked), ("PROPOSED", proposed), ("PROTECTED", shielded), ("BRIGADED", brigaded)):
         print(f"{name}={found.get('value', '')}\n{name}_SERVICE={SERVICES[found['service']] if found else ''}")
     # A report id is any printable ASCII: one that needs no quoting in a shell and a path.
     report = one("SELECT report_id FROM report WHERE disposition = 0 AND reason = 'counted' AND report_id ~ '^[A-Za-z0-9:._-]+$' "
@@ -285,6 +303,8 @@ def main():
             return 0
         if words == ["show"]:
             return show()
+        if words == ["waiting"]:
+            return waiting()
         if words == ["check"]:
             return check()
         if words == ["pick"]:

@@ -68,6 +68,8 @@ die() {
 	printf 'up: %s\n' "$*" >&2
 	exit 1
 }
+# answers HOST PORT: something takes connections there.
+answers() { timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - "$1" "$2" 2>/dev/null; }
 port_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # ours PID: that process lives and is one that a run in this folder started.
@@ -107,6 +109,15 @@ cleanup() {
 	fi
 	exit "$rc"
 }
+# Why the engine is not ready, a line per part of it; nothing when it is.
+unready() { curl -sS --max-time 2 "http://127.0.0.1:$PORT/readyz" 2>&1 | grep -vx ready || true; }
+# The engine works. On somebody's broker the topics that it writes may not be there yet: then they wait, not we.
+ready() {
+	local left
+	left=$(unready)
+	[ -z "$KAFKA" ] || left=$(grep -v '^relay-' <<<"$left" || true)
+	[ -z "$left" ]
+}
 # wait_for SECONDS WHAT PID LOG COMMAND...: until the command succeeds, while the process lives.
 wait_for() {
 	local until=$((SECONDS + $1)) what=$2 pid=$3 log=$4
@@ -118,6 +129,8 @@ wait_for() {
 		}
 		[ $SECONDS -lt "$until" ] || {
 			tail -n 15 "$log" >&2
+			[ "$what" != 'the engine' ] || unready | sed 's/^/  waiting: /' >&2
+			[ -z "$KAFKA" ] || printf 'up: has %s a topic complaints, and does it let us read it?\n' "$KAFKA" >&2
 			die "$what is not ready; its log is $log"
 		}
 		sleep 0.2
@@ -143,6 +156,7 @@ prepare() {
 		[ ! -s "$DIR/$name.pid" ] || end "$(<"$DIR/$name.pid")" 10
 	done
 	port_free "$PORT" || die "port $PORT is taken; choose another by --port N"
+	[ -z "$KAFKA" ] || answers "${KAFKA%:*}" "${KAFKA##*:}" || die "nothing answers at $KAFKA"
 	if [ -n "$FRESH" ]; then
 		"$HERE/stand.sh" destroy --dir "$DIR/stand"
 		rm -rf "$DIR"/{keys,reports,sending,sent,token,khien.yaml,audit-heads.log}
@@ -182,6 +196,9 @@ broker() {
 }
 
 configure() {
+	local shielded=$TOP/tests/data/reports/protected.csv
+	# The samples have protected senders of their own; somebody's own reports are judged by the shipped list.
+	[ -z "$KAFKA" ] || [ -n "$SAMPLES" ] || shielded=$TOP/etc/protected.csv
 	[ -e "$DIR/keys/token.key" ] || "$KHIEN" keys --dir "$DIR/keys" >/dev/null
 	cat >"$DIR/khien.yaml" <<Y
 # Written by ./dev up at every start; lay your own settings over it by --conf.
@@ -200,7 +217,7 @@ api: {listen: "127.0.0.1:$PORT"}
 policy: {file: $TOP/etc/policy.yaml}
 rules: {dir: $TOP/etc/rules, homoglyphs: $TOP/etc/fold/homoglyphs.tsv}
 numbers: {dir: $TOP/etc/numbers}
-protected: {file: $TOP/tests/data/reports/protected.csv}
+protected: {file: $shielded}
 audit: {heads_file: $DIR/audit-heads.log}
 send: {state_dir: $DIR/sending}
 Y
@@ -245,7 +262,7 @@ engine() {
 	setsid "$KHIEN" run -c "$DIR/khien.yaml" >"$DIR/engine.log" 2>&1 7>&- &
 	ENGINE=$!
 	printf '%s\n' "$ENGINE" >"$DIR/engine.pid"
-	wait_for 60 'the engine' "$ENGINE" "$DIR/engine.log" curl -fsS --max-time 2 "http://127.0.0.1:$PORT/readyz"
+	wait_for 60 'the engine' "$ENGINE" "$DIR/engine.log" ready
 	printf '  ready on http://127.0.0.1:%s, mode %s, log %s\n' "$PORT" "$MODE" "$DIR/engine.log"
 }
 
@@ -320,9 +337,12 @@ print_lines() {
 		(umask 077 && printf '%s\n' "$token" >"$DIR/token")
 	fi
 	while IFS='=' read -r name value; do local "$name=$value"; done < <("$HERE/summary.py" pick)
+	if [ -n "$ONCE" ]; then
+		printf '\nWhat to ask it; with --once it ends now, so start it by ./dev up first:\n'
+	else
+		printf '\nAsk it (the token answers only on this machine):\n'
+	fi
 	cat <<L
-
-Ask it (the token answers only on this machine):
   T=$token; A=http://127.0.0.1:$PORT
   curl -s \$A/readyz
   curl -s -H "Authorization: Bearer \$T" \$A/v1/stats | jq
@@ -331,6 +351,10 @@ L
   # a blocked sender: what a switch would be told, and why
   curl -s -H "Authorization: Bearer \$T" "\$A/v1/lookup/$BLOCKED?service=$BLOCKED_SERVICE" | jq
   curl -s -H "Authorization: Bearer \$T" \$A/v1/senders/$BLOCKED/why | jq
+L
+	[ -n "$BLOCKED" ] || [ -z "$PROPOSED" ] || cat <<L
+  # a sender that the engine would block: people decide
+  curl -s -H "Authorization: Bearer \$T" \$A/v1/senders/$PROPOSED/why | jq
 L
 	[ -z "$PROTECTED" ] || cat <<L
   # a protected sender that was reported: in a queue for people, never barred by itself
@@ -364,6 +388,7 @@ send
 "$HERE/summary.py" show
 rc=0
 "$HERE/summary.py" check || rc=1
+[ -z "$KAFKA" ] || "$HERE/summary.py" waiting
 print_lines
 if [ -n "$ONCE" ]; then exit $rc; fi
 printf '\nRunning; Ctrl-C ends it.\n'
