@@ -14,15 +14,6 @@
 
 /* ---- rights ---- */
 
-static struct slice token_of(const struct exchange *x)
-{
-	struct slice bearer = x_header(x, "Authorization");
-
-	if (bearer.len > 7 && slice_eq_nocase(slice_of(bearer.ptr, 7), SLICE("Bearer ")))
-		return slice_trim(slice_of(bearer.ptr + 7, bearer.len - 7));
-	return x_header(x, "X-Api-Key");
-}
-
 static bool role_allowed(const char *roles, const char *role)
 {
 	struct slice list = slice_str(roles);
@@ -39,7 +30,7 @@ static bool unauthorized(struct exchange *x)
 {
 	x_set_header(x, "WWW-Authenticate", "Bearer");
 	http_problem(x, 401, "Unauthorized",
-		"a valid token is needed: Authorization: Bearer … or X-Api-Key");
+		"a valid token is needed: Authorization: Bearer … or Basic …, or X-Api-Key");
 	return false;
 }
 
@@ -60,18 +51,19 @@ static bool permitted(struct exchange *x, const struct request *r)
 /* What is known of the token in memory. False: answered. */
 static bool recognise(struct api *a, struct exchange *x, struct request *r)
 {
-	struct slice token = token_of(x);
+	struct slice token = token_given(x, r);
 	uint8_t mac[SHA256_LEN];
 
 	if (r->route->roles[0] == '\0') {
 		r->known = true;
 		return true;
 	}
-	if (token.ptr == NULL || !token_well_formed(token))
+	if (token.len == 0 || !token_well_formed(token))
 		return unauthorized(x);
 	keys_token_mac(a->s.keys, token, mac);
-	int64_t old_max_us =
-		(r->route->place == IN_MEMORY ? a->stale_max_s * US_PER_S : 0) + TOKENS_OLD_US;
+	int64_t old_max_us = r->route->place == LAST_GOOD ? INT64_MAX
+		: r->route->place == WITH_DATABASE        ? TOKENS_OLD_US
+						   : a->stale_max_s * US_PER_S + TOKENS_OLD_US;
 	enum rc rc = tokens_get(
 		a->tokens, mac, a->s.clk->now_us(a->s.clk), api_mono(a), old_max_us, &r->who);
 	if (rc == RC_DENIED)
@@ -89,13 +81,13 @@ bool identify(struct api *a, struct pg *pg, struct exchange *x)
 	if (r->known)
 		return true;
 	int64_t asked_us = api_mono(a);
-	enum rc rc =
-		token_check(pg, a->s.keys, token_of(x), a->s.clk->now_us(a->s.clk), &r->who, &e);
+	enum rc rc = token_check(
+		pg, a->s.keys, slice_str(r->token), a->s.clk->now_us(a->s.clk), &r->who, &e);
 	if (rc != RC_OK && rc != RC_DENIED && rc != RC_NONE) {
 		answer_failure(x, rc, &e);
 		return false;
 	}
-	keys_token_mac(a->s.keys, token_of(x), mac);
+	keys_token_mac(a->s.keys, slice_str(r->token), mac);
 	tokens_put(a->tokens, mac, asked_us, rc == RC_OK, &r->who);
 	if (rc != RC_OK)
 		return unauthorized(x);
@@ -298,11 +290,14 @@ static enum rc api_new(const struct api_settings *s, struct api **out, struct er
 		return err_set(e, RC_RETRY, "out of memory");
 	*out = a;
 	a->s = *s;
-	a->last = &a->first;
+	for (size_t i = 0; i < LANES; i++) {
+		a->lane[i].last = &a->lane[i].first;
+		pthread_cond_init(&a->lane[i].work, NULL);
+	}
+	a->woke_at = -1;
 	a->stale_max_s = conf_int(s->conf, "lookup.stale_max_s");
 	register_metrics(a);
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->work, NULL);
 	a->tokens = tokens_new();
 	a->snapshots = snapshots_new();
 	a->answers = answers_new();
@@ -377,7 +372,8 @@ void api_stop(struct api *a)
 	snapshots_free(a->snapshots);
 	tokens_free(a->tokens);
 	mirror_free(a->mirror);
-	pthread_cond_destroy(&a->work);
+	for (size_t i = 0; i < LANES; i++)
+		pthread_cond_destroy(&a->lane[i].work);
 	pthread_mutex_destroy(&a->lock);
 	free(a);
 }

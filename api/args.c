@@ -100,3 +100,51 @@ void answer_failure(struct exchange *x, enum rc rc, const struct err *e)
 		http_problem(x, 503, "Service Unavailable", "the ledger cannot be asked right now");
 	}
 }
+
+bool etag_listed(const struct exchange *x, const char *etag)
+{
+	struct slice list = x_header(x, "If-None-Match");
+
+	for (struct slice one; slice_cut(&list, ',', &one);) {
+		one = slice_trim(one);
+		if (slice_eq(one, SLICE("*")) || slice_eq(one, slice_str(etag)) ||
+			(slice_starts(slice_str(etag), SLICE("W/")) &&
+				slice_eq(one, slice_str(etag + 2))))
+			return true;
+	}
+	return false;
+}
+
+bool wants_gzip(const struct exchange *x)
+{
+	struct slice accept = x_header(x, "Accept-Encoding");
+
+	for (struct slice one; slice_cut(&accept, ',', &one);) {
+		struct slice name = {0}, weight = one;
+		if (!slice_cut(&weight, ';', &name))
+			continue;
+		weight = slice_trim(weight);
+		if (slice_eq_nocase(slice_trim(name), SLICE("gzip")))
+			return !slice_eq(weight, SLICE("q=0")) &&
+				!slice_starts(weight, SLICE("q=0.0"));
+	}
+	return false;
+}
+
+const struct table *list_pinned(const struct api *a, int64_t *age_s)
+{
+	const struct table *t = mirror_pin(a->mirror);
+	struct list_mark mark;
+	int64_t synced = 0;
+
+	if (t == NULL || !mirror_mark(a->mirror, &mark, &synced))
+		return t;
+	int64_t age_us = api_mono(a) - synced;
+	if (age_s != NULL)
+		*age_s = age_us > 0 ? age_us / US_PER_S : 0;
+	else if (age_us > a->stale_max_s * US_PER_S) {
+		mirror_unpin(t);
+		return NULL;
+	}
+	return t;
+}

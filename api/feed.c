@@ -112,3 +112,37 @@ void handle_exempt(struct api *a, struct pg *pg, struct exchange *x)
 		answer_failure(x, rc == RC_NONE ? RC_RETRY : rc, &e);
 	}
 }
+
+/* {"list","release","count","digest","service","buckets":["…" × 256]} */
+void handle_buckets(struct api *a, struct pg *pg, struct exchange *x)
+{
+	OWN(mirror_unpin) const struct table *t = list_pinned(a, NULL);
+	struct digest buckets[256];
+	struct list_mark mark;
+	struct err e = {0};
+	BUF_OWN struct buf b;
+	char hex[65];
+	int service;
+
+	(void)pg;
+	if (!arg_service(x, &service))
+		return;
+	if (t == NULL) {
+		answer_failure(
+			x, err_set(&e, RC_RETRY, "the list in memory is unknown or stale"), &e);
+		return;
+	}
+	buf_init(&b, 64 * 1024);
+	table_mark(t, service, &mark);
+	feed_buckets(t, service, buckets);
+	digest_hex(&mark.digest, hex);
+	buf_fmt(&b,
+		"{\"list\":\"%s\",\"release\":%lld,\"count\":%lld,\"digest\":\"%s\",\"buckets\":[",
+		mark.list, (long long)mark.release, (long long)mark.count, hex);
+	for (size_t i = 0; i < ARRAY_LEN(buckets); i++) {
+		digest_hex(&buckets[i], hex);
+		buf_fmt(&b, "%s\"%s\"", i > 0 ? "," : "", hex);
+	}
+	buf_add(&b, SLICE("]}\n"));
+	http_answer(x, 200, "application/json", buf_slice(&b));
+}

@@ -10,9 +10,13 @@
 #define API_MAX_THREADS 64
 #define API_MAX_ROUTES 64
 
+#define API_MAKERS 2 /* threads that make long texts out of the list in memory */
+
 struct tokens;
 struct snapshots;
 struct answers;
+
+enum lane_of { LANE_DATABASE, LANE_MEMORY, LANES };
 
 struct api {
 	struct api_settings s;
@@ -30,17 +34,21 @@ struct api {
 	size_t queue_max;
 	/* exchanges that wait for a thread with a database connection; all under lock */
 	pthread_mutex_t lock;
-	pthread_cond_t work;
-	struct exchange *first, **last;
-	size_t queued, strangers; /* strangers: of them with a token that is not known yet */
+	struct lane {
+		pthread_cond_t work;
+		struct exchange *first, **last;
+		size_t queued,
+			strangers; /* strangers: of them with a token that is not known yet */
+	} lane[LANES];
 	bool closed;              /* nobody may queue or wait any more */
 	bool drained;             /* threads end when the queue is empty */
 	struct exchange *waiting; /* long polls */
 	size_t waiting_count;
 	int64_t looked_us;             /* when we last looked who of them hung up */
 	_Atomic int64_t away_until_us; /* the database was away a moment ago */
-	pthread_t threads[API_MAX_THREADS], follower, reader;
-	int n_threads;
+	int64_t woke_at;               /* the release that long polls were last woken for */
+	pthread_t threads[API_MAX_THREADS], makers[API_MAKERS], follower, reader;
+	int n_threads, n_makers;
 	bool has_follower, has_reader;
 	volatile int stopping;
 };
@@ -54,11 +62,13 @@ static inline int64_t api_mono(const struct api *a)
 	return a->s.clk->mono_us(a->s.clk);
 }
 
-/* A route's handler. pg is NULL for routes that live from memory. Answers the exchange, or returns without answering after
+/* A route's handler. pg is NULL for routes that live from memory, and may be for ON_THREAD. Answers the exchange, or returns without answering after
  * api_wait_for_release() said true. */
 typedef void route_handler(struct api *a, struct pg *pg, struct exchange *x);
 
-enum route_place { IN_MEMORY, WITH_DATABASE };
+/* IN_MEMORY: at once. ON_THREAD: out of memory too, but it takes a moment. LAST_GOOD: the same, with list and tokens as they were last
+ * known, however long ago. */
+enum route_place { IN_MEMORY, ON_THREAD, LAST_GOOD, WITH_DATABASE };
 
 struct route {
 	const char *method;
@@ -82,6 +92,7 @@ struct request {
 	int64_t started_us, queued_us;
 	int64_t after, deadline_us; /* of a long poll */
 	bool waited;
+	char token[160]; /* as it was given, in whatever form */
 	char cause[256]; /* of a failure: for the log only */
 };
 static inline struct request *request_of(struct exchange *x)
@@ -105,7 +116,13 @@ MUST_USE enum rc tokens_touch(
 	struct tokens *t, struct pg *pg, int64_t now_us, int64_t mono_us, struct err *e);
 void *tokens_follow(void *api);
 
-/* ---- work.c: threads with a database connection, and long polls ---- */
+/* ---- given.c ---- */
+bool base64_decode(struct slice s, char *out,
+	size_t room); /* NUL-terminated; false: it is none, or too long, or holds a NUL */
+/* The token of a request, kept in r; the empty slice: none was given. */
+struct slice token_given(const struct exchange *x, struct request *r);
+
+/* ---- work.c: threads for what takes longer, most with a database connection, and long polls ---- */
 MUST_USE bool work_start(struct api *a);
 void work_stop(struct api *a); /* answers everything that waits, then ends the threads */
 /* False: answered with 503. */
@@ -124,6 +141,9 @@ void handle_lookup_many(struct api *a, struct pg *pg, struct exchange *x);
 void handle_snapshot(struct api *a, struct pg *pg, struct exchange *x);
 void handle_changes(struct api *a, struct pg *pg, struct exchange *x);
 void handle_exempt(struct api *a, struct pg *pg, struct exchange *x);
+void handle_buckets(struct api *a, struct pg *pg, struct exchange *x);
+void handle_kannel(struct api *a, struct pg *pg, struct exchange *x);
+void handle_kannel_regex(struct api *a, struct pg *pg, struct exchange *x);
 void handle_sender(struct api *a, struct pg *pg, struct exchange *x);
 void handle_why(struct api *a, struct pg *pg, struct exchange *x);
 void handle_report(struct api *a, struct pg *pg, struct exchange *x);
@@ -134,6 +154,16 @@ void handle_style(struct api *a, struct pg *pg, struct exchange *x);
 void handle_health(struct api *a, struct pg *pg, struct exchange *x);
 void handle_ready(struct api *a, struct pg *pg, struct exchange *x);
 void handle_metrics(struct api *a, struct pg *pg, struct exchange *x);
+
+/* ---- scratch.c: a long answer in an unlinked file ---- */
+struct scratch;
+struct scratch *scratch_new(
+	bool gzip); /* NULL: out of memory; whatever else fails is told at the end */
+void scratch_free(struct scratch *s); /* NULL is fine */
+OWNER(scratch_free, struct scratch);
+bool scratch_put(void *arg, struct slice piece); /* false: it failed, and goes on to */
+/* Frees s; -1: something failed. Else the file is the caller's. */
+MUST_USE int scratch_end(struct scratch *s, uint64_t *size);
 
 /* The last snapshot of each kind, as files that several answers send. */
 struct snapshots *snapshots_new(void);
@@ -159,5 +189,10 @@ enum sender_found parse_sender(const struct api *a, struct slice raw, struct sen
 bool api_ready(const struct api *a, bool with_causes, struct buf *out);
 /* Whether the list in memory is known to be current; *mark is filled when there is one. */
 bool mirror_fresh(const struct api *a, struct list_mark *mark);
+/* The list in memory, to be unpinned. NULL: none was loaded yet or, when age_s is NULL, it is too old to be told. */
+const struct table *list_pinned(const struct api *a, int64_t *age_s);
+/* Whether If-None-Match names it; a weak one ("W/…") also in its strong form. */
+bool etag_listed(const struct exchange *x, const char *etag);
+bool wants_gzip(const struct exchange *x);
 /* The failure of a read as an HTTP answer: 404, 503 … The cause goes to the log. */
 void answer_failure(struct exchange *x, enum rc rc, const struct err *e);

@@ -1,12 +1,9 @@
-/* The whole list as a file of JSON lines, plain or gzipped. It is written to an unlinked file first, so that a failure in the middle is a
- * 503 and never a cut list that looks whole, and a slow reader holds no database connection. Everybody who asks for the same kind while one
- * is being made, or soon after, is sent the same file. */
+/* The whole list as a file of JSON lines, plain or gzipped, out of the list in memory. Everybody who asks for the same kind while one is
+ * being made, or soon after, is sent the same file. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "api/private.h"
 
@@ -50,101 +47,23 @@ void snapshots_free(struct snapshots *s)
 	free(s);
 }
 
-/* ---- writing ---- */
-
-struct sink {
-	int fd;
-	gzFile gz; /* NULL: plain */
-	struct buf piece;
-	bool failed;
-};
-
-static void sink_flush(struct sink *s)
-{
-	for (size_t at = 0; at < s->piece.len && !s->failed;) {
-		ssize_t n = write(s->fd, s->piece.ptr + at, s->piece.len - at);
-		if (n <= 0)
-			s->failed = true;
-		else
-			at += (size_t)n;
-	}
-	buf_clear(&s->piece);
-}
-
-static bool sink_put(void *arg, struct slice piece)
-{
-	struct sink *s = arg;
-
-	if (s->gz != NULL) {
-		if (piece.len > 0 &&
-			gzwrite(s->gz, piece.ptr, (unsigned)piece.len) != (int)piece.len)
-			s->failed = true;
-		return !s->failed;
-	}
-	buf_add(&s->piece, piece);
-	if (s->piece.len >= 256 * 1024)
-		sink_flush(s);
-	return !s->failed && !s->piece.failed;
-}
-
-/* An unlinked temporary file, or -1. */
-static int scratch_file(void)
-{
-	const char *dir = getenv("TMPDIR");
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/khien-snapshot-XXXXXX",
-		dir != NULL && *dir != '\0' ? dir : "/tmp");
-	int fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
-
-static enum rc write_all(struct pg *pg, int service, int64_t now_s, bool gzip, struct sink *s,
-	struct list_mark *mark, struct err *e)
-{
-	s->fd = scratch_file();
-	if (s->fd < 0)
-		return err_set(e, RC_RETRY, "no room for a snapshot file");
-	if (gzip) {
-		int copy = dup(s->fd);
-		s->gz = copy >= 0 ? gzdopen(copy, "wb1") : NULL;
-		if (s->gz == NULL) {
-			if (copy >= 0)
-				close(copy);
-			return err_set(e, RC_RETRY, "out of memory");
-		}
-	}
-	enum rc rc = feed_snapshot(pg, service, now_s, sink_put, s, mark, e);
-	if (s->gz != NULL && gzclose(TAKE(s->gz)) != Z_OK)
-		s->failed = true;
-	sink_flush(s);
-	if (rc == RC_NONE || (rc == RC_OK && (s->failed || s->piece.failed)))
-		return err_set(e, RC_RETRY, "the snapshot file could not be written");
-	return rc;
-}
+/* ---- making ---- */
 
 /* On RC_OK out->fd is the caller's. */
-static enum rc make(
-	struct api *a, struct pg *pg, int service, bool gzip, struct form *out, struct err *e)
+static enum rc make(struct api *a, int service, bool gzip, struct form *out, struct err *e)
 {
-	struct sink s = {.fd = -1};
-	struct stat st;
+	OWN(mirror_unpin) const struct table *t = list_pinned(a, NULL);
+	OWN(scratch_free) struct scratch *s = scratch_new(gzip);
+	int64_t now_s = a->s.clk->now_us(a->s.clk) / US_PER_S;
 
-	buf_init(&s.piece, 4u << 20);
-	enum rc rc = write_all(
-		pg, service, a->s.clk->now_us(a->s.clk) / US_PER_S, gzip, &s, &out->mark, e);
-	buf_done(&s.piece);
-	if (rc == RC_OK && fstat(s.fd, &st) != 0)
-		rc = err_set(e, RC_RETRY, "the snapshot file cannot be read");
-	if (rc != RC_OK) {
-		if (s.fd >= 0)
-			close(s.fd);
-		return rc;
-	}
-	out->fd = s.fd;
-	out->size = (uint64_t)st.st_size;
+	if (t == NULL)
+		return err_set(e, RC_RETRY, "the list in memory is unknown or stale");
+	if (s == NULL || !feed_snapshot(t, service, now_s, scratch_put, s))
+		return err_set(e, RC_RETRY, "the snapshot file could not be written");
+	out->fd = scratch_end(TAKE(s), &out->size);
+	if (out->fd < 0)
+		return err_set(e, RC_RETRY, "the snapshot file could not be written");
+	table_mark(t, -1, &out->mark);
 	out->made_us = api_mono(a);
 	return RC_OK;
 }
@@ -156,35 +75,6 @@ static void etag_of(const struct list_mark *m, int service, char out[80])
 {
 	snprintf(out, 80, "W/\"%.36s-%lld-%s\"", m->list, (long long)m->release,
 		service < 0 ? "all" : service_name((enum service)service));
-}
-
-static bool etag_listed(const struct exchange *x, const char *etag)
-{
-	struct slice list = x_header(x, "If-None-Match");
-
-	for (struct slice one; slice_cut(&list, ',', &one);) {
-		one = slice_trim(one);
-		if (slice_eq(one, SLICE("*")) || slice_eq(one, slice_str(etag)) ||
-			slice_eq(one, slice_str(etag + 2)))
-			return true;
-	}
-	return false;
-}
-
-static bool wants_gzip(const struct exchange *x)
-{
-	struct slice accept = x_header(x, "Accept-Encoding");
-
-	for (struct slice one; slice_cut(&accept, ',', &one);) {
-		struct slice name = {0}, weight = one;
-		if (!slice_cut(&weight, ';', &name))
-			continue;
-		weight = slice_trim(weight);
-		if (slice_eq_nocase(slice_trim(name), SLICE("gzip")))
-			return !slice_eq(weight, SLICE("q=0")) &&
-				!slice_starts(weight, SLICE("q=0.0"));
-	}
-	return false;
 }
 
 static void set_headers(struct exchange *x, const struct list_mark *mark, int service)
@@ -266,6 +156,7 @@ void handle_snapshot(struct api *a, struct pg *pg, struct exchange *x)
 	struct err e = {0};
 	int service;
 
+	(void)pg;
 	if (!arg_service(x, &service))
 		return;
 	bool gzip = wants_gzip(x), current = mirror_fresh(a, &mark);
@@ -273,7 +164,7 @@ void handle_snapshot(struct api *a, struct pg *pg, struct exchange *x)
 	if ((current && not_modified(x, &mark, service)) ||
 		sent_or_waits(a, x, k, service, gzip, current ? &mark : NULL))
 		return;
-	enum rc rc = make(a, pg, service, gzip, &fresh, &e);
+	enum rc rc = make(a, service, gzip, &fresh, &e);
 	pthread_mutex_lock(&a->snapshots->lock);
 	struct exchange *others = k->waiting;
 	int old = k->fd;

@@ -1,4 +1,5 @@
-/* Exchanges that cannot be answered at once: a bounded queue before the threads that have a database connection each, and the long polls
+/* Exchanges that cannot be answered at once: bounded queues before the threads that have a database connection each, and before those that
+ * make long texts out of memory; and the long polls
  * that wait for a release. An exchange is in one of them or with one thread, never in two. */
 #include "api/private.h"
 
@@ -10,50 +11,71 @@
 
 /* ---- the queue ---- */
 
+static struct lane *lane_of(struct api *a, struct exchange *x)
+{
+	const struct request *r = request_of(x);
+	bool memory = r->known && (r->route->place == ON_THREAD || r->route->place == LAST_GOOD);
+
+	return &a->lane[memory ? LANE_MEMORY : LANE_DATABASE];
+}
+
 /* Under lock. */
 static void push(struct api *a, struct exchange *x)
 {
+	struct lane *l = lane_of(a, x);
+
 	*x_next(x) = NULL;
-	*a->last = x;
-	a->last = x_next(x);
-	a->queued++;
+	*l->last = x;
+	l->last = x_next(x);
+	l->queued++;
 	request_of(x)->queued_us = api_mono(a);
 	if (!request_of(x)->known)
-		a->strangers++;
-	pthread_cond_signal(&a->work);
+		l->strangers++;
+	pthread_cond_signal(&l->work);
 }
 
 bool work_queue(struct api *a, struct exchange *x)
 {
+	const struct lane *l = lane_of(a, x);
 	bool stranger = !request_of(x)->known;
 
 	pthread_mutex_lock(&a->lock);
-	bool room = !a->closed && a->queued < a->queue_max &&
-		(!stranger || a->strangers < 1 + a->queue_max / STRANGERS_SHARE);
+	bool room = !a->closed && l->queued < a->queue_max &&
+		(!stranger || l->strangers < 1 + a->queue_max / STRANGERS_SHARE);
 	if (room)
 		push(a, x);
+	bool closed = a->closed;
 	pthread_mutex_unlock(&a->lock);
 	if (room)
 		return true;
 	metric_add(metric_at(a->m.shed, stranger ? "unknown_token" : "queue", NULL, NULL), 1);
 	x_set_header(x, "Retry-After", "1");
-	http_problem(x, 503, "Service Unavailable", "too many requests wait for the database");
+	if (closed)
+		http_problem(x, 503, "Service Unavailable", "this instance is stopping");
+	else if (stranger)
+		http_problem(x, 429, "Too Many Requests",
+			"more than a quarter of api.queue (%zu) waits with tokens that are not "
+			"known yet",
+			a->queue_max);
+	else
+		http_problem(x, 503, "Service Unavailable",
+			"api.queue: more than %zu requests wait", a->queue_max);
 	return false;
 }
 
-static struct exchange *take(struct api *a)
+static struct exchange *take(struct api *a, struct lane *l)
 {
 	pthread_mutex_lock(&a->lock);
-	while (a->first == NULL && !a->drained)
-		pthread_cond_wait(&a->work, &a->lock);
-	struct exchange *x = a->first;
+	while (l->first == NULL && !a->drained)
+		pthread_cond_wait(&l->work, &a->lock);
+	struct exchange *x = l->first;
 	if (x != NULL) {
-		a->first = *x_next(x);
-		if (a->first == NULL)
-			a->last = &a->first;
-		a->queued--;
+		l->first = *x_next(x);
+		if (l->first == NULL)
+			l->last = &l->first;
+		l->queued--;
 		if (!request_of(x)->known)
-			a->strangers--;
+			l->strangers--;
 	}
 	pthread_mutex_unlock(&a->lock);
 	return x;
@@ -83,7 +105,7 @@ static void *serve(void *arg)
 	struct api *a = arg;
 	struct pg *pg = NULL;
 
-	for (struct exchange *x; (x = take(a)) != NULL;) {
+	for (struct exchange *x; (x = take(a, &a->lane[LANE_DATABASE])) != NULL;) {
 		struct err e = {0};
 		enum rc rc = RC_OK;
 		if (api_mono(a) - request_of(x)->queued_us > QUEUE_WAIT_US)
@@ -99,6 +121,16 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+/* The same without a database: what is in memory is good enough, and nobody waits long. */
+static void *make(void *arg)
+{
+	struct api *a = arg;
+
+	for (struct exchange *x; (x = take(a, &a->lane[LANE_MEMORY])) != NULL;)
+		request_of(x)->route->run(a, NULL, x);
+	return NULL;
+}
+
 bool work_start(struct api *a)
 {
 	int wanted = (int)conf_int(a->s.conf, "api.database_threads");
@@ -106,6 +138,9 @@ bool work_start(struct api *a)
 	a->queue_max = (size_t)conf_int(a->s.conf, "api.queue");
 	for (; a->n_threads < wanted && a->n_threads < API_MAX_THREADS; a->n_threads++)
 		if (pthread_create(&a->threads[a->n_threads], NULL, serve, a) != 0)
+			return false;
+	for (; a->n_makers < API_MAKERS; a->n_makers++)
+		if (pthread_create(&a->makers[a->n_makers], NULL, make, a) != 0)
 			return false;
 	return true;
 }
@@ -121,7 +156,9 @@ bool api_wait_for_release(struct api *a, struct exchange *x, int64_t after, int6
 	r->waited = true;
 	pthread_mutex_lock(&a->lock);
 	bool parked = !a->closed;
-	if (parked) {
+	if (parked && a->woke_at > after) {
+		push(a, x); /* the release came between the look and this */
+	} else if (parked) {
 		*x_next(x) = a->waiting;
 		a->waiting = x;
 		a->waiting_count++;
@@ -135,6 +172,7 @@ void work_wake(struct api *a, int64_t release, bool other_list, int64_t mono_us)
 {
 	pthread_mutex_lock(&a->lock);
 	bool look = mono_us - a->looked_us >= LOOK_EVERY_US;
+	a->woke_at = release;
 	if (look)
 		a->looked_us = mono_us;
 	for (struct exchange **at = &a->waiting; *at != NULL;) {
@@ -161,8 +199,11 @@ void work_stop(struct api *a)
 	work_wake(a, INT64_MAX, true, INT64_MAX);
 	pthread_mutex_lock(&a->lock);
 	a->drained = true;
-	pthread_cond_broadcast(&a->work);
+	for (size_t i = 0; i < LANES; i++)
+		pthread_cond_broadcast(&a->lane[i].work);
 	pthread_mutex_unlock(&a->lock);
 	for (int i = 0; i < a->n_threads; i++)
 		pthread_join(a->threads[i], NULL);
+	for (int i = 0; i < a->n_makers; i++)
+		pthread_join(a->makers[i], NULL);
 }

@@ -104,12 +104,26 @@ bool mirror_mark(struct mirror *m, struct list_mark *out,
 void mirror_wait(struct mirror *m, int64_t after, int wait_ms);
 size_t mirror_bytes(const struct mirror *m);
 
+/* ---- the whole list in memory, for those who walk it: it stays as it is until it is unpinned, while the mirror goes on ---- */
+struct table;
+const struct table *mirror_pin(struct mirror *m); /* NULL: none was loaded yet */
+void mirror_unpin(const struct table *t);         /* NULL is fine */
+OWNER(mirror_unpin, const struct table);
+/* Of the part of a service; -1: of the whole. */
+void table_mark(const struct table *t, int service, struct list_mark *out);
+/* Texts of the entry live as long as the pin, but value only as long as the call. */
+typedef bool entry_each(void *arg, const struct entry *e);
+/* In an order that means nothing. False: `each` stopped it. */
+bool table_each(const struct table *t, int service, entry_each *each, void *arg);
+
 /* ---- reading the list for feeds ---- */
-/* Streams head, entries and tail (JSON lines) of one consistent state through `put` (returns false to stop; then RC_NONE). service -1:
- * both. Head and tail carry count and digest of what is sent, and are the same line: a stream without its tail is to be thrown away. */
+/* Streams head, entries and tail (JSON lines) of a list through `put`, which returns false to stop. service -1: both. Head and tail carry
+ * count and digest of what is sent, and are the same line: a stream without its tail is to be thrown away. False: stopped, or out of memory. */
 typedef bool feed_put(void *arg, struct slice piece);
-MUST_USE enum rc feed_snapshot(struct pg *c, int service, int64_t now_s, feed_put *put, void *arg,
-	struct list_mark *mark, struct err *e);
+MUST_USE bool feed_snapshot(
+	const struct table *t, int service, int64_t now_s, feed_put *put, void *arg);
+/* 256 sums, one for each first byte of SHA-256(scope|value|service), that add up to the digest. */
+void feed_buckets(const struct table *t, int service, struct digest out[256]);
 /* {"list","from","to","more","count","digest","changes":[…]}: whole releases after `after`, at most BOUND_CHANGES_PER_ANSWER changes unless
  * one release alone is larger; count and digest of the service's part at `to`. *mark: the head. RC_CONFLICT: another list, ahead, or too
  * old: mark tells where to start. */

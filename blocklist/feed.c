@@ -6,17 +6,10 @@
 #include "blocklist/list.h"
 
 #define PIECE_BYTES (64 * 1024)
-#define PAGE_ROWS 20000
 #define RELEASES_PER_ANSWER 10000
 
 static const char head_sql[] =
 	"SELECT list, release, count, digest, sms_count, sms_digest FROM list_head";
-static const char page_sql[] =
-	"SELECT " ENTRY_COLUMNS
-	" FROM entry WHERE (scope, value, service) > ($1::text, $2::text, $3::smallint)"
-	" AND ($4::smallint IS NULL OR service = $4::smallint) ORDER BY scope, value, service "
-	"LIMIT 20000";
-_Static_assert(PAGE_ROWS == 20000, "the limit in page_sql");
 
 /* What one service's part of a list counts and sums up to: sms is stored, voice is the rest. */
 static void part_of(struct list_mark *m, int service, int64_t sms_count, const struct digest *sms)
@@ -49,61 +42,30 @@ static enum rc read_head(
 	return RC_OK;
 }
 
-/* ---- snapshot */
+/* ---- snapshot: from the list in memory, whose count and digest were the ledger's when it was loaded */
 
 struct stream {
-	struct pg *c;
 	feed_put *put;
 	void *arg;
 	struct buf piece;
-	struct pg_param service;
-	struct list_mark sent; /* what went out so far */
 	bool stopped;
 };
 
-static void flush(struct stream *s)
+static bool flush(struct stream *s)
 {
-	if (s->piece.len > 0 && !s->stopped)
-		s->stopped = !s->put(s->arg, buf_slice(&s->piece));
+	if (s->piece.failed || (s->piece.len > 0 && !s->put(s->arg, buf_slice(&s->piece))))
+		s->stopped = true;
 	buf_clear(&s->piece);
+	return !s->stopped;
 }
 
-static enum rc send_page(struct stream *s, const struct pg_result *r, struct err *e)
+static bool send_entry(void *arg, const struct entry *e)
 {
-	for (int i = 0; i < pg_rows(r) && !s->stopped; i++) {
-		struct entry one = entry_of_row(r, i, 0);
+	struct stream *s = arg;
 
-		entry_json(&one, &s->piece);
-		buf_byte(&s->piece, '\n');
-		digest_add(&s->sent.digest, &one);
-		s->sent.count++;
-		if (s->piece.failed)
-			return err_set(e, RC_RETRY, "snapshot: out of memory");
-		if (s->piece.len >= PIECE_BYTES)
-			flush(s);
-	}
-	return RC_OK;
-}
-
-static enum rc send_entries(struct stream *s, struct err *e)
-{
-	OWN(pg_free) struct pg_result *last = NULL;
-	struct pg_param p[] = {pg_p_str(""), pg_p_str(""), pg_p_str("0"), s->service};
-
-	do {
-		OWN(pg_free) struct pg_result *r = NULL;
-		enum rc rc = pg_run(s->c, page_sql, p, ARRAY_LEN(p), &r, e);
-
-		if (rc == RC_OK)
-			rc = send_page(s, r, e);
-		if (rc != RC_OK)
-			return rc;
-		pg_free(TAKE(last));
-		last = TAKE(r);
-		for (int i = 0; i < 3 && pg_rows(last) > 0; i++)
-			p[i] = pg_p_str(pg_text(last, pg_rows(last) - 1, i).ptr);
-	} while (pg_rows(last) == PAGE_ROWS && !s->stopped);
-	return RC_OK;
+	entry_json(e, &s->piece);
+	buf_byte(&s->piece, '\n');
+	return s->piece.len < PIECE_BYTES || flush(s);
 }
 
 static void send_mark(struct stream *s, const struct list_mark *m, const char *at)
@@ -112,50 +74,23 @@ static void send_mark(struct stream *s, const struct list_mark *m, const char *a
 	buf_fmt(&s->piece, ",\"at\":\"%s\"}\n", at);
 }
 
-static enum rc send_all(
-	struct stream *s, int service, int64_t now_s, struct list_mark *mark, struct err *e)
+bool feed_snapshot(const struct table *t, int service, int64_t now_s, feed_put *put, void *arg)
 {
-	struct list_mark whole, part;
+	struct stream s = {.put = put, .arg = arg};
+	struct list_mark part;
 	char at[TIME_TEXT];
-	enum rc rc = pg_script(s->c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", e);
 
+	table_mark(t, service, &part);
 	time_format(now_s * US_PER_S, at);
-	if (rc == RC_OK)
-		rc = read_head(s->c, service, &whole, &part, e);
-	if (rc != RC_OK)
-		return rc;
-	send_mark(s, &part, at);
-	rc = send_entries(s, e);
-	if (rc != RC_OK)
-		return rc;
-	/* A list that is not what its head says gets no tail: whoever reads it throws it away. */
-	if (!s->stopped &&
-		(s->sent.count != part.count || !digest_same(&s->sent.digest, &part.digest)))
-		return err_set(e, RC_RETRY,
-			"snapshot: release %" PRId64 " is not what its head says: %" PRId64
-			" entries, want %" PRId64,
-			part.release, s->sent.count, part.count);
-	send_mark(s, &part, at);
-	flush(s);
-	*mark = part;
-	return s->stopped ? RC_NONE : RC_OK;
-}
-
-enum rc feed_snapshot(struct pg *c, int service, int64_t now_s, feed_put *put, void *arg,
-	struct list_mark *mark, struct err *e)
-{
-	struct stream s = {.c = c,
-		.put = put,
-		.arg = arg,
-		.service =
-			service < 0 ? pg_p_none() : pg_p_str(service == SERVICE_SMS ? "0" : "1")};
-
 	buf_init(&s.piece, 4 * PIECE_BYTES);
-	enum rc rc = send_all(&s, service, now_s, mark, e);
+	send_mark(&s, &part, at);
+	bool whole = table_each(t, service, send_entry, &s);
 
-	pg_rollback(c);
+	if (whole)
+		send_mark(&s, &part, at);
+	whole = whole && flush(&s);
 	buf_done(&s.piece);
-	return rc;
+	return whole;
 }
 
 /* ---- changes */

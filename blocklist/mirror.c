@@ -4,6 +4,7 @@
  * ledger: mirror_follow.c reads it. */
 #include "blocklist/mirror.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -18,6 +19,8 @@ struct slot {
 
 struct mirror {
 	_Atomic(struct table *) table; /* NULL: nothing is known yet */
+	struct table *retired,
+		**last; /* the writer's: replaced, oldest first, and perhaps pinned */
 	atomic_uint phase;
 	_Atomic int64_t synced_mono_us;
 	struct slot slots[SLOTS];
@@ -38,6 +41,7 @@ enum rc mirror_new(struct mirror **out, struct err *e)
 	memset(m, 0, sizeof(*m));
 	atomic_store(&m->synced_mono_us, TIME_NONE);
 	m->release = -1;
+	m->last = &m->retired;
 	if (pthread_mutex_init(&m->lock, NULL) != 0 || pthread_condattr_init(&attr) != 0) {
 		free(m);
 		return err_set(e, RC_RETRY, "mirror: out of memory");
@@ -54,10 +58,25 @@ enum rc mirror_new(struct mirror **out, struct err *e)
 	return RC_OK;
 }
 
+/* In their order: one that is pinned still needs the shards of those after it. */
+static void free_retired(struct mirror *m)
+{
+	for (struct table *t; (t = m->retired) != NULL;) {
+		if (__atomic_load_n(&t->pins, __ATOMIC_ACQUIRE) != 0)
+			return;
+		m->retired = t->next;
+		if (m->retired == NULL)
+			m->last = &m->retired;
+		table_free_old(t, m->retired != NULL ? m->retired : atomic_load(&m->table));
+	}
+}
+
 void mirror_free(struct mirror *m)
 {
 	if (m == NULL)
 		return;
+	free_retired(m);
+	assert(m->retired == NULL); /* nobody walks a list that ends */
 	table_free(atomic_load(&m->table));
 	(void)pthread_cond_destroy(&m->moved);
 	(void)pthread_mutex_destroy(&m->lock);
@@ -163,6 +182,25 @@ bool mirror_mark(struct mirror *m, struct list_mark *out, int64_t *synced_mono_u
 	return t != NULL;
 }
 
+const struct table *mirror_pin(struct mirror *m)
+{
+	struct reading r = read_begin(m);
+	struct table *t = atomic_load(&m->table);
+
+	if (t != NULL)
+		(void)__atomic_add_fetch(&t->pins, 1, __ATOMIC_ACQ_REL);
+	read_end(r);
+	return t;
+}
+
+void mirror_unpin(const struct table *t)
+{
+	struct table *own = (struct table *)(uintptr_t)t; /* the count is not the list */
+
+	if (own != NULL)
+		(void)__atomic_sub_fetch(&own->pins, 1, __ATOMIC_ACQ_REL);
+}
+
 size_t mirror_bytes(const struct mirror *m)
 {
 	struct mirror *w = (struct mirror *)(uintptr_t)m; /* the reader's counter is not the list */
@@ -203,6 +241,7 @@ const struct table *mirror_table(const struct mirror *m)
 
 void mirror_synced(struct mirror *m, int64_t now_mono_us)
 {
+	free_retired(m);
 	atomic_store(&m->synced_mono_us, now_mono_us);
 }
 
@@ -218,5 +257,9 @@ void mirror_publish(struct mirror *m, struct table *t, int64_t now_mono_us)
 	(void)pthread_cond_broadcast(&m->moved);
 	(void)pthread_mutex_unlock(&m->lock);
 	wait_for_readers(m);
-	table_free_old(was, t);
+	if (was != NULL) { /* nobody can pin it any more */
+		*m->last = was;
+		m->last = &was->next;
+	}
+	free_retired(m);
 }

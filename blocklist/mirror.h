@@ -9,7 +9,10 @@
 /* Immutable once published. Tables that follow one another share the shards that did not change. */
 struct table {
 	struct list_mark mark;
+	struct list_mark sms; /* count and digest of that service; list and release unused */
 	size_t bytes;
+	int pins;           /* atomic: who walks it; kept until they are done */
+	struct table *next; /* the writer's: the next one that was replaced */
 	struct shard *shards[SHARDS];
 };
 

@@ -9,7 +9,8 @@
 #define PIECE_ROWS 100000  /* of a full load */
 #define CHANGES_MAX 300000 /* more than that: a full load is cheaper */
 
-static const char head_sql[] = "SELECT list, release, count, digest FROM list_head";
+static const char head_sql[] =
+	"SELECT list, release, count, digest, sms_count, sms_digest FROM list_head";
 static const char gap_sql[] = "SELECT count(*), coalesce(sum(added + removed), 0) FROM release "
 			      "WHERE n > $1 AND n <= $2 AND list = $3::uuid";
 static const char changes_sql[] =
@@ -21,7 +22,11 @@ static const char entries_sql[] =
 	" ORDER BY scope, value, service LIMIT 100000";
 _Static_assert(PIECE_ROWS == 100000, "the limit in entries_sql");
 
-static enum rc read_mark(struct pg *c, struct list_mark *out, struct err *e)
+struct head {
+	struct list_mark mark, sms;
+};
+
+static enum rc read_head(struct pg *c, struct head *out, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_run(c, head_sql, NULL, 0, &r, e);
@@ -30,8 +35,23 @@ static enum rc read_mark(struct pg *c, struct list_mark *out, struct err *e)
 		return rc;
 	if (pg_rows(r) == 0)
 		return RC_NONE;
-	mark_of_row(r, 0, 0, out);
+	mark_of_row(r, 0, 0, &out->mark);
+	out->sms = (struct list_mark){
+		.count = pg_int(r, 0, 4), .digest = digest_of_bytes(pg_bytes(r, 0, 5))};
 	return RC_OK;
+}
+
+static void count_in(struct list_mark *all, struct list_mark *sms, const struct entry *e, bool add)
+{
+	struct digest one = {{0}};
+
+	digest_add(&one, e);
+	(add ? digest_join : digest_part)(&all->digest, &one);
+	all->count += add ? 1 : -1;
+	if (e->service != SERVICE_SMS)
+		return;
+	(add ? digest_join : digest_part)(&sms->digest, &one);
+	sms->count += add ? 1 : -1;
 }
 
 /* *t with the result's rows as edits, count and digest carried along. *t is replaced by its successor; `borrowed` tells that its
@@ -42,6 +62,7 @@ static enum rc edit_with(
 	size_t n = (size_t)pg_rows(r);
 	struct edit *edits = calloc(n + 1, sizeof(*edits));
 	struct list_mark mark = from != NULL ? from->mark : (struct list_mark){0};
+	struct list_mark sms = from != NULL ? from->sms : (struct list_mark){0};
 
 	if (edits == NULL)
 		return err_set(e, RC_RETRY, "mirror: out of memory");
@@ -54,11 +75,7 @@ static enum rc edit_with(
 		x->ord = (uint32_t)i;
 		x->key = shard_key(x->e.scope, x->e.service, slice_str(x->e.value));
 		x->shard = shard_index(x->key);
-		if (x->add)
-			digest_add(&mark.digest, &x->e);
-		else
-			digest_sub(&mark.digest, &x->e);
-		mark.count += x->add ? 1 : -1;
+		count_in(&mark, &sms, &x->e, x->add);
 	}
 	enum rc rc = table_edit(from, edits, n, t);
 
@@ -66,12 +83,15 @@ static enum rc edit_with(
 	if (rc != RC_OK)
 		return err_set(e, rc, "mirror: out of memory");
 	(*t)->mark = mark;
+	(*t)->sms = sms;
 	return RC_OK;
 }
 
-static bool as_head_says(const struct table *t, const struct list_mark *head)
+static bool as_head_says(const struct table *t, const struct head *head)
 {
-	return t->mark.count == head->count && digest_same(&t->mark.digest, &head->digest);
+	return t->mark.count == head->mark.count &&
+		digest_same(&t->mark.digest, &head->mark.digest) &&
+		t->sms.count == head->sms.count && digest_same(&t->sms.digest, &head->sms.digest);
 }
 
 /* ---- changes */
@@ -89,8 +109,8 @@ static bool gapless(
 }
 
 /* RC_NONE: no way from here, load everything. */
-static enum rc by_changes(struct mirror *m, struct pg *c, const struct list_mark *head,
-	int64_t now_mono_us, struct err *e)
+static enum rc by_changes(
+	struct mirror *m, struct pg *c, const struct head *head, int64_t now_mono_us, struct err *e)
 {
 	OWN(arena_free) struct arena *a = arena_new(4096);
 	OWN(pg_free) struct pg_result *r = NULL;
@@ -99,10 +119,10 @@ static enum rc by_changes(struct mirror *m, struct pg *c, const struct list_mark
 
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "mirror: out of memory");
-	if (was == NULL || strcmp(was->mark.list, head->list) != 0 ||
-		was->mark.release >= head->release || !gapless(c, &was->mark, head, a))
+	if (was == NULL || strcmp(was->mark.list, head->mark.list) != 0 ||
+		was->mark.release >= head->mark.release || !gapless(c, &was->mark, &head->mark, a))
 		return RC_NONE;
-	struct pg_param p[] = {pg_p_int(was->mark.release, a), pg_p_int(head->release, a)};
+	struct pg_param p[] = {pg_p_int(was->mark.release, a), pg_p_int(head->mark.release, a)};
 	enum rc rc = pg_run(c, changes_sql, p, ARRAY_LEN(p), &r, e);
 
 	if (rc == RC_OK)
@@ -113,7 +133,7 @@ static enum rc by_changes(struct mirror *m, struct pg *c, const struct list_mark
 		table_free_old(t, was); /* what it does not share with the present one */
 		return RC_NONE;
 	}
-	t->mark = *head;
+	t->mark = head->mark;
 	mirror_publish(m, t, now_mono_us);
 	return RC_OK;
 }
@@ -147,12 +167,12 @@ static enum rc load_pieces(struct pg *c, struct table **t, struct err *e)
 	return RC_OK;
 }
 
-static enum rc load(struct pg *c, struct list_mark *head, struct table **t, struct err *e)
+static enum rc load(struct pg *c, struct head *head, struct table **t, struct err *e)
 {
 	enum rc rc = pg_script(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", e);
 
 	if (rc == RC_OK)
-		rc = read_mark(c, head, e);
+		rc = read_head(c, head, e);
 	if (rc == RC_OK)
 		rc = load_pieces(c, t, e);
 	pg_rollback(c);
@@ -162,7 +182,7 @@ static enum rc load(struct pg *c, struct list_mark *head, struct table **t, stru
 static enum rc by_all(struct mirror *m, struct pg *c, int64_t now_mono_us, struct err *e)
 {
 	OWN(table_free) struct table *t = NULL;
-	struct list_mark head;
+	struct head head;
 	enum rc rc = load(c, &head, &t, e);
 
 	if (rc != RC_OK)
@@ -171,8 +191,8 @@ static enum rc by_all(struct mirror *m, struct pg *c, int64_t now_mono_us, struc
 		return err_set(e, RC_RETRY,
 			"mirror: release %" PRId64 " is not what its head says: %" PRId64
 			" entries, want %" PRId64,
-			head.release, t->mark.count, head.count);
-	t->mark = head;
+			head.mark.release, t->mark.count, head.mark.count);
+	t->mark = head.mark;
 	mirror_publish(m, TAKE(t), now_mono_us);
 	return RC_OK;
 }
@@ -180,13 +200,14 @@ static enum rc by_all(struct mirror *m, struct pg *c, int64_t now_mono_us, struc
 enum rc mirror_follow(struct mirror *m, struct pg *c, int64_t now_mono_us, struct err *e)
 {
 	const struct table *t = mirror_table(m);
-	struct list_mark head;
-	enum rc rc = read_mark(c, &head, e);
+	struct head head;
+	enum rc rc = read_head(c, &head, e);
 
 	if (rc != RC_OK) /* also RC_NONE: there is no list yet, and so nothing is known */
 		return rc;
-	if (t != NULL && strcmp(t->mark.list, head.list) == 0 && t->mark.release == head.release &&
-		digest_same(&t->mark.digest, &head.digest)) {
+	if (t != NULL && strcmp(t->mark.list, head.mark.list) == 0 &&
+		t->mark.release == head.mark.release &&
+		digest_same(&t->mark.digest, &head.mark.digest)) {
 		mirror_synced(m, now_mono_us);
 		return RC_NONE;
 	}

@@ -161,6 +161,21 @@ bool shard_find(const struct shard *s, enum scope scope, enum service service, s
 	return false;
 }
 
+bool shard_each(const struct shard *s, int service, entry_each *each, void *arg)
+{
+	char value[SENDER_TEXT];
+
+	for (size_t i = 0; s != NULL && i < s->n; i++) {
+		struct entry e = entry_at(s, i, value);
+
+		if (service >= 0 && e.service != (enum service)service)
+			continue;
+		if (!each(arg, &e))
+			return false;
+	}
+	return true;
+}
+
 size_t shard_bytes(const struct shard *s)
 {
 	return s != NULL ? s->bytes : 0;

@@ -22,6 +22,8 @@ MUST_USE enum rc shard_edit(
 	const struct shard *old, const struct edit *edits, size_t n, struct shard **out);
 void shard_free(struct shard *s);
 size_t shard_bytes(const struct shard *s); /* 0 of NULL */
+/* False: `each` stopped it. Texts of an entry live with the shard, value as long as the call. `s` may be NULL. */
+bool shard_each(const struct shard *s, int service, entry_each *each, void *arg);
 /* False: there is none. Texts of *e are borrowed, value is left out. `s` may be NULL. */
 bool shard_find(const struct shard *s, enum scope scope, enum service service, struct slice value,
 	struct entry *e);

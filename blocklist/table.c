@@ -22,6 +22,26 @@ void table_free_old(struct table *was, const struct table *t)
 	free(was);
 }
 
+void table_mark(const struct table *t, int service, struct list_mark *out)
+{
+	*out = t->mark;
+	if (service == SERVICE_SMS) {
+		out->count = t->sms.count;
+		out->digest = t->sms.digest;
+	} else if (service == SERVICE_VOICE) {
+		out->count -= t->sms.count;
+		digest_part(&out->digest, &t->sms.digest);
+	}
+}
+
+bool table_each(const struct table *t, int service, entry_each *each, void *arg)
+{
+	for (size_t i = 0; i < SHARDS; i++)
+		if (!shard_each(t->shards[i], service, each, arg))
+			return false;
+	return true;
+}
+
 static enum rc edit_all(struct table *t, const struct edit *edits, size_t n, size_t *done)
 {
 	for (size_t i = 0, to; i < n; i = to) {
@@ -48,9 +68,11 @@ enum rc table_edit(const struct table *from, struct edit *edits, size_t n, struc
 
 	if (t == NULL)
 		return RC_RETRY;
-	if (from != NULL)
-		*t = *from;
-	else
+	if (from != NULL) {
+		memcpy(t, from, sizeof(*t)); /* somebody may be pinning it just now */
+		t->pins = 0;
+		t->next = NULL;
+	} else
 		*t = (struct table){.bytes = sizeof(*t)};
 	qsort(edits, n, sizeof(*edits), edit_cmp);
 	enum rc rc = edit_all(t, edits, n, &done);

@@ -1,4 +1,4 @@
-"""docs/api.md tells the truth: its commands are run as they stand, and answer what the page says; … stands for anything."""
+"""docs/api.md and docs/feeds.md tell the truth: their commands are run as they stand, and answer what the pages say; … stands for anything."""
 import re
 import subprocess
 
@@ -8,7 +8,8 @@ import api_world
 from conftest import NUMBERS
 from stand import TOP
 
-PAGE = (TOP / "docs/api.md").read_text()
+PAGES = {name: (TOP / "docs" / name).read_text() for name in ("api.md", "feeds.md")}
+PAGE = PAGES["api.md"]
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +20,10 @@ def world(stand, tmp_path_factory):
     it.close()
 
 
-def examples():
+def examples(page):
     """(command, expected lines) in the order of the page."""
     found = []
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.M | re.S):
+    for block in re.findall(r"^```console\n(.*?)^```", page, re.M | re.S):
         for line in block.splitlines():
             if line.startswith("$ "):
                 found.append((line[2:], []))
@@ -31,20 +32,22 @@ def examples():
     return found
 
 
-def test_every_example(world):
-    assert len(examples()) > 12
-    lines = ["set -e", f"API={world.url('')}", f"AUTH='Authorization: Bearer {world.token('supervisor', 'docs')}'"]
-    for command, _ in examples():
+@pytest.mark.parametrize("name, role, least", [("api.md", "supervisor", 12), ("feeds.md", "feed", 3)])
+def test_every_example(world, name, role, least):
+    page = PAGES[name]
+    assert len(examples(page)) > least
+    lines = ["set -e", f"API={world.url('')}", f"AUTH='Authorization: Bearer {world.auth(role)['Authorization'].split()[1]}'"]
+    for command, _ in examples(page):
         lines += [command, "printf '\\n\\036'"]
     done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, check=True)
-    for (command, want), got in zip(examples(), done.stdout.split("\036"), strict=False):
+    for (command, want), got in zip(examples(page), done.stdout.split("\036"), strict=False):
         pattern = "\n".join(".*".join(map(re.escape, line.split("…"))) for line in want)
         assert re.fullmatch(pattern, got.strip("\n")), f"{command}\ngot  {got}\nwant {want}"
 
 
 def test_every_route_is_on_the_page():
     source = (TOP / "api/routes.c").read_text()
-    for path in re.findall(r'\{"(?:GET|POST)", "([^"]+)"', source):
+    for path in re.findall(r'\{"(?:GET|POST|DELETE)", "([^"]+)"', source):
         assert path.replace("...", "") in PAGE, path
 
 

@@ -236,6 +236,45 @@ static void test_readers_while_it_changes(void)
 	mirror_free(mirror);
 }
 
+static bool note_release(void *arg, const struct entry *e)
+{
+	CHECK_STR(e->value, "84900000001");
+	*(int64_t *)arg = e->release;
+	return true;
+}
+
+/* Walkers keep what they pinned, whoever of them ends first. */
+static void test_pinned(void)
+{
+	const struct table *pinned[8];
+	struct list_mark mark;
+	struct err e;
+
+	CHECK_RC(mirror_new(&mirror, &e), RC_OK, &e);
+	CHECK(mirror_pin(mirror) == NULL);
+	mirror_unpin(NULL);
+	for (int64_t n = 0; n < 8; n++) {
+		publish(n + 1);
+		pinned[n] = mirror_pin(mirror);
+	}
+	publish(9);
+	for (int i = 0; i < 8; i++) {
+		int at = i * 3 % 8;
+		int64_t seen = 0;
+
+		table_mark(pinned[at], -1, &mark);
+		CHECK_INT(mark.release, at + 1);
+		CHECK(table_each(pinned[at], SERVICE_SMS, note_release, &seen));
+		CHECK_INT(seen, at + 1);
+		seen = -1;
+		CHECK(table_each(pinned[at], SERVICE_VOICE, note_release, &seen));
+		CHECK_INT(seen, -1);
+		mirror_unpin(pinned[at]);
+		publish(10 + i);
+	}
+	mirror_free(mirror); /* the address sanitizer sees what was not freed */
+}
+
 static void test_unknown_stale_and_ended(void)
 {
 	struct sender s = {.scope = SCOPE_NAME, .value = "bank"},
@@ -298,6 +337,7 @@ int main(void)
 	RUN(test_against_a_model);
 	RUN(test_size);
 	RUN(test_unknown_stale_and_ended);
+	RUN(test_pinned);
 	RUN(test_readers_while_it_changes);
 	return check_done();
 }
