@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 const struct conf_table *const app_tables[] = {
@@ -65,6 +66,16 @@ int app_usage(const char *verb, const char *fmt, ...)
 	va_end(ap);
 	fprintf(stderr, "; see khien %s --help\n", verb);
 	return EXIT_USAGE;
+}
+
+void app_actor(char out[80])
+{
+	static const char *const names[] = {"SUDO_USER", "USER", "LOGNAME"};
+	const char *user = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(names) && (user == NULL || *user == '\0'); i++)
+		user = getenv(names[i]);
+	(void)snprintf(out, 80, "person:%.64s", user != NULL && *user != '\0' ? user : "unknown");
 }
 
 static void on_signal(int sig)

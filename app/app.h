@@ -19,6 +19,7 @@ int verb_check(int argc, char **argv);
 int verb_classify(int argc, char **argv);
 int verb_keys(int argc, char **argv);
 int verb_migrate(int argc, char **argv);
+int verb_partition(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_send(int argc, char **argv);
 int verb_token(int argc, char **argv);
@@ -32,6 +33,8 @@ MUST_USE enum rc app_conf(const char *path, struct conf **out);
 /* What most verbs need beside the configuration; each is opened only when its pointer is not NULL. Complains on stderr. */
 MUST_USE enum rc app_open(const struct conf *c, struct keys **keys, struct plan **plan,
 	struct pg **pg, const char *name);
+/* "person:NAME" of who called us, for the audit. */
+void app_actor(char out[80]);
 /* Complains "khien VERB: …" on stderr and answers EXIT_USAGE. */
 int app_usage(const char *verb, const char *fmt, ...) PRINTF(2, 3);
 /* Set by SIGTERM and SIGINT once app_signals was called; counts SIGHUPs. */

@@ -15,6 +15,8 @@ static const struct verb verbs[] = {
 		verb_activate},
 	{"keys", "--dir DIR", "creates the installation's secrets", verb_keys},
 	{"token", "create|list|revoke -c FILE …", "API tokens", verb_token},
+	{"partition", "list|resume -c FILE [TOPIC PARTITION [--from OFFSET]]",
+		"the partitions and what stopped them; lets a stopped one go on", verb_partition},
 	{"send", "-c FILE [FILE…]", "puts report files onto the topic", verb_send},
 	{"classify", "[--rules DIR] [--explain]", "JSON lines in, one verdict line out each",
 		verb_classify},
@@ -26,7 +28,7 @@ static void usage(FILE *to)
 {
 	fprintf(to, "usage: khien VERB [options]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		fprintf(to, "  %-9s %-36s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+		fprintf(to, "  %-9s %-49s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
 	fprintf(to,
 		"\nkhien VERB --help tells more. Exit: 0 done, 1 refused or failed, 2 wrong "
 		"usage.\n");

@@ -3,7 +3,6 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 struct token_args {
 	const char *conf, *name, *role;
@@ -83,10 +82,9 @@ static enum rc list(struct pg *c, struct err *e)
 
 static enum rc revoke(struct pg *c, const char *name, int64_t now_us, struct err *e)
 {
-	const char *user = getenv("USER");
 	char actor[80];
 
-	(void)snprintf(actor, sizeof(actor), "person:%.64s", user != NULL ? user : "unknown");
+	app_actor(actor);
 	return token_revoke(c, name, actor, now_us, e);
 }
 

@@ -22,8 +22,17 @@ MUST_USE enum rc part_begin(
 	struct pg *c, const char *source, struct part *p, int64_t first, struct err *e);
 MUST_USE enum rc part_release(struct pg *c, const char *source, const struct part *p,
 	struct err *e); /* a clean stop: attempts = 0 */
-MUST_USE enum rc part_stop(struct pg *c, const char *source, const char *topic, int32_t part,
-	int64_t from, int64_t to, int64_t now_us, const char *why, struct err *e);
+/* Nobody may take it until a person resumes it; from p->next_offset on Kafka has nothing before `to` (smaller: that is not known). With its gap
+ * and its audit entry in one transaction of its own. RC_CONFLICT: it has another owner by now, who is left alone. */
+MUST_USE enum rc part_stop(struct pg *c, const char *source, const struct part *p, int64_t to,
+	int64_t now_us, const char *actor, const char *why, struct err *e);
+/* A person lets a stopped partition go on from `from`, also before where it stopped; -1: from where its gap ends. The gap then tells what was passed
+ * over, and *from where it goes on. RC_NONE: no such partition; RC_CONFLICT: it is not stopped; RC_INVALID: its gap knows no end, say where. */
+MUST_USE enum rc part_resume(struct pg *c, const char *source, const char *topic, int32_t part,
+	int64_t *from, int64_t now_us, const char *actor, struct err *e);
+/* Appends one JSON object a line: source, topic, partition, owner, next_offset, records, stopped, and of the gap that waits or was the last
+ * gap_from, gap_to, noticed_at, resumed_at, resumed_by. Only of one source unless it is NULL. */
+MUST_USE enum rc part_list_json(struct pg *c, const char *source, struct buf *out, struct err *e);
 
 /* ---- one batch ---- */
 

@@ -191,9 +191,9 @@ void stop_partition(struct worker *w, struct owned *o, int64_t to, const char *c
 		p->part, (long long)p->next_offset, cause);
 	count_retry("stopped");
 	o->told = true;
-	/* When that fails it is acquired again, and stops again at the same place. */
-	if (part_stop(ledger_pg(w->ledger), w->kafka.source, p->topic, p->part, p->next_offset, to,
-		    w->s.clk->now_us(w->s.clk), cause, &e) != RC_OK)
+	/* When that fails it is acquired again, and stops again at the same place; a new owner finds out by himself. */
+	if (part_stop(ledger_pg(w->ledger), w->kafka.source, p, to, w->s.clk->now_us(w->s.clk),
+		    w->actor, cause, &e) != RC_OK)
 		log_error("engine", "partition=%d could not be marked as stopped: %s", p->part,
 			e.text);
 	park(w, o, RETRY_MS);

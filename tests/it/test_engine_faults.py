@@ -119,7 +119,10 @@ def test_a_gap_stops_the_partition_until_a_person_resumes_it(stand, site):
     wait_for("the other one goes on", lambda: s.records() == 8)
     wait_for("the alarm", lambda: metric(engine, "khien_partitions_stopped") == 1, 10)
     assert engine.log().count("stopped cause=") == 1
-    s.rows("UPDATE part SET stopped = '', next_offset = 15 WHERE part = 0")
+    listed = [json.loads(line) for line in s.khien("partition", "list", "-c", s.conf).stdout.splitlines()]
+    assert [(it["partition"], it["gap_from"], it["gap_to"]) for it in listed if it["stopped"]] == [(0, 5, 15)]
+    assert s.khien("partition", "resume", "-c", s.conf, s.topic, 1, check=False).returncode == 1
+    assert "goes on from offset 15" in s.khien("partition", "resume", "-c", s.conf, s.topic, 0).stdout
     wait_for(lambda: str(s.rows("SELECT * FROM part")), lambda: s.records() == 18, 30)
 
 

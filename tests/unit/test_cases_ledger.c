@@ -172,13 +172,64 @@ static void test_fence(void)
 	world_acquire(&w, 0, "third");
 	CHECK_INT(w.part.attempts, 0);
 	CHECK_INT(w.part.next_offset, 1);
-	CHECK_RC(
-		part_stop(ledger_pg(w.l), "test", "complaints", 0, 1, 4, w.now_us, "gone \xc3", &e),
-		RC_OK, &e);
+}
+
+#define GAPS                                                                 \
+	"SELECT string_agg(from_offset || '-' || to_offset || ' ' || why ||" \
+	" coalesce(' ' || resumed_by, ''), ', ' ORDER BY id) FROM part_gap"
+#define AUDITED(what)                                                                             \
+	"SELECT string_agg(actor || ' ' || lines, '' ORDER BY id) FROM audit WHERE what = '" what \
+	"'"
+
+/* Only its owner stops a partition, only a stopped one is resumed, and its gap tells what was passed over. */
+static void test_stop_and_resume(void)
+{
+	struct pg *c = ledger_pg(w.l);
+	struct err e = {.text = ""};
+	int64_t from = -1;
+
+	wipe();
+	BATCH(&w, {.id = "s1", .reporter = 1, .sender = "84911111111"});
+	struct part mine = w.part, stale = mine;
+	stale.epoch--;
+	CHECK_RC(part_stop(c, "test", &stale, 4, w.now_us, "me", "late", &e), RC_CONFLICT, &e);
+	CHECK_GET("SELECT stopped || (SELECT count(*) FROM part_gap) FROM part", "0");
+	CHECK_RC(part_resume(c, "test", "complaints", 0, &from, w.now_us, "person:a", &e),
+		RC_CONFLICT, &e);
+	CHECK_RC(part_stop(c, "test", &mine, 4, w.now_us, "me", "gone\n \xc3", &e), RC_OK, &e);
 	world_acquire(&w, 0, "fourth");
-	CHECK_STR(w.part.stopped, "gone ");
-	CHECK_GET(
-		"SELECT from_offset || '-' || to_offset || ' ' || why FROM part_gap", "1-4 gone ");
+	CHECK_STR(w.part.stopped, "gone  ");
+	CHECK_GET(GAPS, "1-4 gone  ");
+	CHECK_GET(AUDITED("partition.stop"),
+		"me partition.stop test/complaints/0 offset=1 cause=\"gone  \"\n");
+	CHECK_RC(part_resume(c, "test", "complaints", 7, &from, w.now_us, "person:a", &e), RC_NONE,
+		&e);
+	CHECK_RC(part_resume(c, "test", "complaints", 0, &from, w.now_us, "person:a", &e), RC_OK,
+		&e);
+	CHECK_INT(from, 4);
+	world_acquire(&w, 0, "fifth");
+	CHECK_STR(w.part.stopped, "");
+	CHECK_INT(w.part.next_offset, 4);
+	CHECK_GET(AUDITED("partition.resume"),
+		"person:a partition.resume test/complaints/0 offset=1 from=4\n");
+	/* Nobody knows where it can go on; a person goes back, and it stops at the same place again. */
+	for (int again = 0; again < 2; again++) {
+		CHECK_CASE("again=%d", again);
+		CHECK_RC(part_stop(c, "test", &w.part, 0, w.now_us, "me", "odd", &e), RC_OK, &e);
+		from = -1;
+		CHECK_RC(part_resume(c, "test", "complaints", 0, &from, w.now_us, "person:b", &e),
+			RC_INVALID, &e);
+		from = again ? 5 : 3;
+		CHECK_RC(part_resume(c, "test", "complaints", 0, &from, w.now_us, "person:b", &e),
+			RC_OK, &e);
+		world_acquire(&w, 0, "sixth");
+		if (!again)
+			BATCH(&w, {.id = "s2", .reporter = 1, .sender = "84911111111"});
+	}
+	CHECK_GET(GAPS, "1-4 gone   person:a, 4-3 odd person:b, 4-5 odd person:b");
+	CHECK_GET("SELECT next_offset - records - (SELECT sum(to_offset - from_offset) FROM "
+		  "part_gap) FROM part",
+		"0");
 	pgtest_do(w.c, "DELETE FROM part_gap");
 }
 
@@ -347,6 +398,7 @@ int main(void)
 	RUN(test_ids);
 	RUN(test_without_a_vote);
 	RUN(test_fence);
+	RUN(test_stop_and_resume);
 	RUN(test_two_partitions);
 	RUN(test_begin);
 	RUN(test_refused);
