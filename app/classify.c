@@ -43,6 +43,21 @@ static enum rc load(const char *rules, struct pack **out, struct err *e)
 	return rc;
 }
 
+static void write_terms(const struct term *term, size_t n, bool explain, struct buf *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct term *t = &term[i];
+
+		buf_fmt(out, "%s{\"name\":\"%s\",\"weight\":%.9g,\"match\":", i > 0 ? "," : "",
+			t->name, t->weight);
+		buf_json(out, t->match);
+		if (explain)
+			buf_fmt(out, ",\"class\":\"%s\",\"at\":%u", label_name(t->label),
+				(unsigned)t->raw_at);
+		buf_byte(out, '}');
+	}
+}
+
 static void write_verdict(
 	struct json id, const struct verdict *v, const char *rules, bool explain, struct buf *out)
 {
@@ -54,18 +69,17 @@ static void write_verdict(
 	buf_fmt(out, v->label == LABEL_NONE ? ",\"label\":null" : ",\"label\":\"%s\"",
 		label_name(v->label));
 	buf_fmt(out, ",\"score\":%.9g,\"terms\":[", v->score);
-	for (size_t i = 0; i < v->terms; i++) {
-		const struct term *t = &v->term[i];
-
-		buf_fmt(out, "%s{\"name\":\"%s\",\"weight\":%.9g,\"match\":", i > 0 ? "," : "",
-			t->name, t->weight);
-		buf_json(out, t->match);
-		if (explain)
-			buf_fmt(out, ",\"class\":\"%s\",\"at\":%u", label_name(t->label),
-				(unsigned)t->raw_at);
-		buf_byte(out, '}');
+	write_terms(v->term, v->terms, explain, out);
+	if (v->undecided)
+		buf_fmt(out, "%s{\"name\":\"UNDECIDED\",\"weight\":0,\"match\":\"\"}",
+			v->terms > 0 ? "," : "");
+	buf_fmt(out, "],");
+	if (v->shadows > 0) {
+		buf_fmt(out, "\"shadow\":[");
+		write_terms(v->shadow, v->shadows, explain, out);
+		buf_fmt(out, "],");
 	}
-	buf_fmt(out, "],\"fingerprint\":\"%016llx\",\"rules\":\"%s\",\"model\":null",
+	buf_fmt(out, "\"fingerprint\":\"%016llx\",\"rules\":\"%s\",\"model\":null",
 		(unsigned long long)v->fingerprint, rules);
 	if (explain) {
 		buf_fmt(out, ",\"cut\":%s,\"undecided\":%s,\"folded\":", v->cut ? "true" : "false",

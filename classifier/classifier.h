@@ -47,6 +47,8 @@ struct verdict {
 	struct folded folded; /* the text that was judged; lives until the scan's next text */
 	size_t terms;
 	struct term term[BOUND_TERMS]; /* strongest first */
+	size_t shadows;
+	struct term shadow[BOUND_SHADOWS]; /* rules on trial that fired: they changed nothing; strongest first */
 };
 
 struct scan; /* a thread's scratch: match data, JIT stack, hs scratch, arena */

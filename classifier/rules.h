@@ -106,6 +106,7 @@ struct rule {
 	double weight;
 	enum label label;
 	bool raw; /* text: raw */
+	bool shadow;
 	struct slice pattern;
 	struct re *re;
 	const struct yaml *match, *nomatch; /* lists of texts */
@@ -116,6 +117,7 @@ struct combination {
 	const char *symbol;
 	double weight;
 	enum label label;
+	bool shadow;
 	struct slice text;
 	struct when when;
 	const char *file;

@@ -149,10 +149,18 @@ static void read_text(struct reading *r, const struct yaml *map, struct rule *ru
 		complain(r->c, r->file, group->line, "\"group\" must be 1 to 32 of a-z 0-9 _ -");
 }
 
+static void read_shadow(struct reading *r, const struct yaml *map, bool *out)
+{
+	const struct yaml *n = yaml_get(map, "shadow");
+
+	if (n != NULL)
+		(void)yaml_bool(n, r->file, out, r->c);
+}
+
 static void read_rule(struct reading *r, const struct yaml *map, struct rule *rule)
 {
 	static const char *const keys[] = {"id", "symbol", "class", "weight", "pattern",
-		"description", "match", "nomatch", "text", "group", NULL};
+		"description", "match", "nomatch", "text", "group", "shadow", NULL};
 	const struct yaml *pattern;
 
 	*rule = (struct rule){.file = r->file, .line = map->line};
@@ -163,6 +171,7 @@ static void read_rule(struct reading *r, const struct yaml *map, struct rule *ru
 	need_text(r, map, "description");
 	need_text(r, map, "pattern");
 	read_text(r, map, rule);
+	read_shadow(r, map, &rule->shadow);
 	rule->match = need_examples(r, map, "match");
 	rule->nomatch = need_examples(r, map, "nomatch");
 	pattern = yaml_get(map, "pattern");
@@ -175,7 +184,7 @@ static void read_rule(struct reading *r, const struct yaml *map, struct rule *ru
 static void read_combination(struct reading *r, const struct yaml *map, struct combination *out)
 {
 	static const char *const keys[] = {
-		"symbol", "class", "weight", "when", "description", NULL};
+		"symbol", "class", "weight", "when", "description", "shadow", NULL};
 	const struct yaml *when;
 
 	*out = (struct combination){.file = r->file, .line = map->line};
@@ -184,6 +193,7 @@ static void read_combination(struct reading *r, const struct yaml *map, struct c
 	read_class(r, map, &out->label, &out->weight);
 	need_text(r, map, "description");
 	need_text(r, map, "when");
+	read_shadow(r, map, &out->shadow);
 	when = yaml_get(map, "when");
 	if (text_is(when)) {
 		out->text = when->value;

@@ -10,15 +10,20 @@
 /* A folded text and its map, and once more, up to four times as long, when words of it are read otherwise. */
 #define ARENA_BYTES ((size_t)BOUND_CONTENT * FOLD_GROWTH * 5 * 5 + 65536)
 
+/* So many patterns may be given up on one text; then it is left. */
+#define GIVE_UP_AFTER 4
+
 struct scan {
 	const struct pack *p;
 	struct arena *arena;
 	struct re_scratch *re;
 	struct prefilter_scratch *hs;
-	uint64_t *candidate, *fired; /* bits by rule */
+	uint64_t *candidate, *fired, *all; /* bits by rule; all: also those on trial */
 	size_t words;
 	struct term *term; /* room for every rule and combination */
-	size_t terms;
+	size_t terms,
+		shadows; /* term: those that count from the front, those on trial from the back */
+	size_t room, given_up;
 };
 
 void scan_free(struct scan *s)
@@ -30,6 +35,7 @@ void scan_free(struct scan *s)
 	prefilter_scratch_free(s->hs);
 	free(s->candidate);
 	free(s->fired);
+	free(s->all);
 	free(s->term);
 	free(s);
 }
@@ -47,9 +53,11 @@ enum rc scan_new(const struct pack *p, struct scan **out, struct err *e)
 	s->re = re_scratch_new();
 	s->candidate = calloc(s->words, sizeof(*s->candidate));
 	s->fired = calloc(s->words, sizeof(*s->fired));
-	s->term = calloc(p->rules + p->combinations + 1, sizeof(*s->term));
+	s->all = calloc(s->words, sizeof(*s->all));
+	s->room = p->rules + p->combinations + 1;
+	s->term = calloc(s->room, sizeof(*s->term));
 	if (s->arena == NULL || s->re == NULL || s->candidate == NULL || s->fired == NULL ||
-		s->term == NULL)
+		s->all == NULL || s->term == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
 	rc = prefilter_scratch_new(p->folded, p->raw, &s->hs, e);
 	if (rc == RC_OK)
@@ -104,6 +112,16 @@ static struct slice raw_of(const struct views *v, size_t from, size_t to)
 	return slice_of(v->content.ptr + map[from], map[to] - map[from]);
 }
 
+static void put_term(struct scan *s, bool shadow, struct term t)
+{
+	if (t.weight == 0)
+		return;
+	if (shadow)
+		s->term[s->room - ++s->shadows] = t;
+	else
+		s->term[s->terms++] = t;
+}
+
 static void try_rule(struct scan *s, const struct views *v, size_t i, struct verdict *out)
 {
 	const struct rule *r = &s->p->rule[i];
@@ -113,38 +131,43 @@ static void try_rule(struct scan *s, const struct views *v, size_t i, struct ver
 	case RE_NO:
 		return;
 	case RE_GAVE_UP:
-		out->undecided = true;
+		out->undecided = out->undecided || !r->shadow;
+		s->given_up++;
 		return;
 	case RE_YES:
 		break;
 	}
-	bit_set(s->fired, i);
-	if (r->weight == 0)
-		return;
+	bit_set(s->all, i);
+	if (!r->shadow)
+		bit_set(s->fired, i);
 	struct slice match =
 		r->raw ? slice_of(v->content.ptr + from, to - from) : raw_of(v, from, to);
-	s->term[s->terms++] = (struct term){
-		r->symbol, r->weight, r->label, match, (uint32_t)(match.ptr - v->content.ptr)};
+	put_term(s, r->shadow,
+		(struct term){r->symbol, r->weight, r->label, match,
+			(uint32_t)(match.ptr - v->content.ptr)});
 }
 
 static void run_rules(struct scan *s, const struct views *v, struct verdict *out)
 {
 	memset(s->candidate, 0, s->words * sizeof(*s->candidate));
 	memset(s->fired, 0, s->words * sizeof(*s->fired));
-	s->terms = 0;
+	memset(s->all, 0, s->words * sizeof(*s->all));
+	s->terms = s->shadows = s->given_up = 0;
 	if (s->p->folded != NULL)
 		prefilter_scan(s->p->folded, s->hs, v->folded.text, s->candidate);
 	if (s->p->raw != NULL)
 		prefilter_scan(s->p->raw, s->hs, v->raw, s->candidate);
 	for (size_t w = 0; w < s->words; w++)
-		for (uint64_t bits = s->candidate[w]; bits != 0; bits &= bits - 1)
+		for (uint64_t bits = s->candidate[w]; bits != 0 && s->given_up < GIVE_UP_AFTER;
+			bits &= bits - 1)
 			try_rule(s, v, w * 64 + (size_t)__builtin_ctzll(bits), out);
 	for (size_t i = 0; i < s->p->combinations; i++) {
 		const struct combination *c = &s->p->combination[i];
 
-		if (c->weight != 0 && when_holds(&c->when, s->fired))
-			s->term[s->terms++] = (struct term){
-				c->symbol, c->weight, c->label, {v->content.ptr, 0}, 0};
+		if (c->weight != 0 && when_holds(&c->when, c->shadow ? s->all : s->fired))
+			put_term(s, c->shadow,
+				(struct term){
+					c->symbol, c->weight, c->label, {v->content.ptr, 0}, 0});
 	}
 }
 
@@ -187,7 +210,7 @@ void classify(struct scan *s, struct slice content, struct verdict *out)
 	out->cut = content.len > BOUND_CONTENT;
 	out->fingerprint = 0;
 	out->folded = (struct folded){0};
-	out->terms = 0;
+	out->terms = out->shadows = 0;
 	if (content.len == 0)
 		return;
 	look(s, content_cut(content), &v);
@@ -198,4 +221,8 @@ void classify(struct scan *s, struct slice content, struct verdict *out)
 	qsort(s->term, s->terms, sizeof(*s->term), by_strength);
 	out->terms = s->terms < BOUND_TERMS ? s->terms : BOUND_TERMS;
 	memcpy(out->term, s->term, out->terms * sizeof(*s->term));
+	struct term *shadow = s->term + s->room - s->shadows;
+	qsort(shadow, s->shadows, sizeof(*shadow), by_strength);
+	out->shadows = s->shadows < BOUND_SHADOWS ? s->shadows : BOUND_SHADOWS;
+	memcpy(out->shadow, shadow, out->shadows * sizeof(*shadow));
 }

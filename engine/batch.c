@@ -7,7 +7,7 @@ static struct slice terms_json(const struct verdict *v, struct arena *a)
 {
 	BUF_OWN struct buf b = {0};
 
-	if (v->terms == 0 && !v->undecided)
+	if (v->terms + v->shadows == 0 && !v->undecided)
 		return SLICE("[]");
 	buf_init(&b, 8192);
 	buf_byte(&b, '[');
@@ -21,6 +21,9 @@ static struct slice terms_json(const struct verdict *v, struct arena *a)
 	}
 	if (v->undecided)
 		buf_fmt(&b, "%s{\"name\":\"UNDECIDED\",\"weight\":0}", v->terms > 0 ? "," : "");
+	for (size_t i = 0; i < v->shadows; i++)
+		buf_fmt(&b, "%s{\"name\":\"%s\",\"weight\":%.3f,\"shadow\":true}",
+			b.len > 1 ? "," : "", v->shadow[i].name, v->shadow[i].weight);
 	buf_byte(&b, ']');
 	return arena_copy(a, buf_slice(&b));
 }
@@ -36,6 +39,21 @@ static enum report_class class_of(
 	return CLASS_NUISANCE;
 }
 
+/* Counted when judged, so a batch that is judged twice counts twice. */
+static void count_verdict(const struct verdict *v)
+{
+	if (v->undecided)
+		metric_add(metric_at(metric_family(METRIC_COUNTER, "khien_undecided_total", "",
+					     "Texts on which a rule's search was given up."),
+				   NULL, NULL, NULL),
+			1);
+	for (size_t i = 0; i < v->shadows; i++)
+		metric_add(metric_at(metric_family(METRIC_COUNTER, "khien_shadow_hits_total",
+					     "symbol", "Texts on which a rule on trial fired."),
+				   v->shadow[i].name, NULL, NULL),
+			1);
+}
+
 static void file_verdict(struct filing *f, const struct report *r, struct scan *s,
 	const struct judge *j, struct arena *a)
 {
@@ -43,6 +61,7 @@ static void file_verdict(struct filing *f, const struct report *r, struct scan *
 
 	if (r->content.len > 0)
 		classify(s, r->content, &v);
+	count_verdict(&v);
 	f->cls = class_of(r, &v, j->policy);
 	f->label = v.label;
 	f->text_score = v.label == LABEL_SPAM || v.label == LABEL_SCAM ? (float)v.score : 0;

@@ -8,36 +8,43 @@ static char dir[CHECK_PATH];
 static struct pack *pack;
 static struct scan *scan;
 
-static const char rules[] = "pack: t-1\n"
-			    "bias: -2\n"
-			    "scam_share: 0.5\n"
-			    "caps: {scam: 6, spam: 5, ham: 4}\n"
-			    "rules:\n"
-			    "  - {id: 1, symbol: SCAM_TWO, class: scam, weight: 2, pattern: "
-			    "'\\bkhoa\\b', description: d, match: [KHÓA], nomatch: [kho]}\n"
-			    "  - {id: 2, symbol: SCAM_FIVE, class: scam, weight: 5, pattern: 'mat "
-			    "khau', description: d, match: [Mật Khẩu], nomatch: [mat]}\n"
-			    "  - {id: 3, symbol: SPAM_THREE, class: spam, weight: 3, pattern: 'vay "
-			    "?tien', description: d, match: [v-a-y tiền], nomatch: [vay]}\n"
-			    "  - {id: 4, symbol: SPAM_THREE_B, class: spam, weight: 3, pattern: "
-			    "'giai ngan', description: d, match: [giải ngân], nomatch: [giai]}\n"
-			    "  - {id: 5, symbol: HAM_TWO, class: ham, weight: -2, pattern: 'ma "
-			    "otp', description: d, match: [Mã OTP], nomatch: [otp]}\n"
-			    "  - {id: 6, symbol: HAM_THREE, class: ham, weight: -3, pattern: 'so "
-			    "du', description: d, match: [Số dư], nomatch: [so]}\n"
-			    "  - {id: 7, symbol: LINK, class: spam, weight: 0, pattern: "
-			    "'https?://', description: d, match: ['http://a'], nomatch: [http]}\n"
-			    "  - {id: 8, symbol: SHOUT, class: spam, weight: 0.5, text: raw, "
-			    "pattern: '!{3,9}', description: d, match: ['a!!!'], nomatch: ['!!']}\n"
-			    "  - {id: 9, symbol: SAME_B, class: spam, weight: 0.25, pattern: 'zz', "
-			    "description: d, match: [zz], nomatch: [z]}\n"
-			    "  - {id: 10, symbol: SAME_A, class: spam, weight: 0.25, pattern: "
-			    "'zz', description: d, match: [zz], nomatch: [z]}\n"
-			    "combine:\n"
-			    "  - {symbol: LOCK_AND_LINK, class: scam, weight: 1.5, when: SCAM_TWO "
-			    "and LINK, description: d}\n"
-			    "  - {symbol: TWO_LOANS, class: spam, weight: 1, when: "
-			    "'count(SPAM_THREE,SPAM_THREE_B) >= 2', description: d}\n";
+static const char rules[] =
+	"pack: t-1\n"
+	"bias: -2\n"
+	"scam_share: 0.5\n"
+	"caps: {scam: 6, spam: 5, ham: 4}\n"
+	"rules:\n"
+	"  - {id: 1, symbol: SCAM_TWO, class: scam, weight: 2, pattern: "
+	"'\\bkhoa\\b', description: d, match: [KHÓA], nomatch: [kho]}\n"
+	"  - {id: 2, symbol: SCAM_FIVE, class: scam, weight: 5, pattern: 'mat "
+	"khau', description: d, match: [Mật Khẩu], nomatch: [mat]}\n"
+	"  - {id: 3, symbol: SPAM_THREE, class: spam, weight: 3, pattern: 'vay "
+	"?tien', description: d, match: [v-a-y tiền], nomatch: [vay]}\n"
+	"  - {id: 4, symbol: SPAM_THREE_B, class: spam, weight: 3, pattern: "
+	"'giai ngan', description: d, match: [giải ngân], nomatch: [giai]}\n"
+	"  - {id: 5, symbol: HAM_TWO, class: ham, weight: -2, pattern: 'ma "
+	"otp', description: d, match: [Mã OTP], nomatch: [otp]}\n"
+	"  - {id: 6, symbol: HAM_THREE, class: ham, weight: -3, pattern: 'so "
+	"du', description: d, match: [Số dư], nomatch: [so]}\n"
+	"  - {id: 7, symbol: LINK, class: spam, weight: 0, pattern: "
+	"'https?://', description: d, match: ['http://a'], nomatch: [http]}\n"
+	"  - {id: 8, symbol: SHOUT, class: spam, weight: 0.5, text: raw, "
+	"pattern: '!{3,9}', description: d, match: ['a!!!'], nomatch: ['!!']}\n"
+	"  - {id: 9, symbol: SAME_B, class: spam, weight: 0.25, pattern: 'zz', "
+	"description: d, match: [zz], nomatch: [z]}\n"
+	"  - {id: 10, symbol: SAME_A, class: spam, weight: 0.25, pattern: "
+	"'zz', description: d, match: [zz], nomatch: [z]}\n"
+	"  - {id: 11, symbol: TRIAL, class: scam, weight: 4, shadow: true, "
+	"pattern: 'qqq', description: d, match: [qqq], nomatch: [q]}\n"
+	"combine:\n"
+	"  - {symbol: TRIAL_AND_LINK, class: scam, weight: 5, shadow: yes, when: "
+	"TRIAL and LINK, description: d}\n"
+	"  - {symbol: ON_TRIAL_TOO, class: scam, weight: 3, when: "
+	"TRIAL and LINK, description: d}\n"
+	"  - {symbol: LOCK_AND_LINK, class: scam, weight: 1.5, when: SCAM_TWO "
+	"and LINK, description: d}\n"
+	"  - {symbol: TWO_LOANS, class: spam, weight: 1, when: "
+	"'count(SPAM_THREE,SPAM_THREE_B) >= 2', description: d}\n";
 
 static struct verdict judged(const char *text)
 {
@@ -113,6 +120,21 @@ static void test_terms(void)
 	CHECK_INT(v.term[2].raw_at, strlen("zz Tài khoản bị  "));
 	CHECK_INT(v.term[2].label, LABEL_SCAM);
 	CHECK_NEAR(v.term[1].weight, -2, 0);
+}
+
+/* Rules on trial are named apart and change nothing, also not by way of a combination. */
+static void test_shadow(void)
+{
+	struct verdict with = judged("zz qqq http://x"), without = judged("zz http://x");
+
+	CHECK(with.score == without.score && with.label == without.label);
+	CHECK_INT(with.terms, without.terms);
+	CHECK_INT(without.shadows, 0);
+	if (!CHECK_INT(with.shadows, 2))
+		return;
+	CHECK_STR(with.shadow[0].name, "TRIAL_AND_LINK");
+	CHECK_STR(with.shadow[1].name, "TRIAL");
+	CHECK_SLICE(with.shadow[1].match, "qqq");
 }
 
 /* A match that ends inside what one character became takes that character whole. */
@@ -203,6 +225,7 @@ int main(void)
 	RUN(test_sums_and_labels);
 	RUN(test_nothing);
 	RUN(test_terms);
+	RUN(test_shadow);
 	RUN(test_whole_characters);
 	RUN(test_any_bytes);
 	RUN(test_fingerprint);

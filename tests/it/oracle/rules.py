@@ -31,8 +31,12 @@ class Pack:
                 self.bias, self.scam_share, self.caps = it["bias"], it["scam_share"], it["caps"]
             for r in it.get("rules") or []:
                 pattern = re.compile(r["pattern"], re.IGNORECASE | re.ASCII)
+                if r.get("shadow"):
+                    continue
                 self.rules.append((r["symbol"], r["class"], float(r["weight"]), pattern, r.get("text", "folded")))
             for c in it.get("combine") or []:
+                if c.get("shadow"):
+                    continue
                 self.combinations.append((c["symbol"], c["class"], float(c["weight"]), parse_when(c["when"])))
             for w in it.get("words") or []:
                 self.words[w] = w
