@@ -85,6 +85,11 @@ static void write_verdict(
 		buf_fmt(out, ",\"cut\":%s,\"undecided\":%s,\"folded\":", v->cut ? "true" : "false",
 			v->undecided ? "true" : "false");
 		buf_json(out, v->folded.text);
+		buf_fmt(out, ",\"bands\":[");
+		for (size_t i = 0; i < v->sketch.bands; i++)
+			buf_fmt(out, "%s\"%016llx\"", i > 0 ? "," : "",
+				(unsigned long long)v->sketch.band[i]);
+		buf_byte(out, ']');
 	}
 	buf_fmt(out, "}\n");
 }

@@ -19,6 +19,24 @@ void fold_table_free(struct fold_table *t);
 OWNER(fold_table_free, struct fold_table);
 MUST_USE enum rc fold(const struct fold_table *t, struct slice raw, struct arena *a, struct folded *out);
 
+/* ---- campaigns ---- */
+
+#define SKETCH_KEPT 32 /* hashes */
+#define SKETCH_BANDS 16
+#define SKETCH_LEAST 6	   /* features below which a text is too short to be compared */
+#define SKETCH_ALIKE 0.3 /* from here on two texts are copies of one campaign */
+
+/* What a text has in common with its copies (docs/judgement.md 2.3). Two texts are candidates when they share a band key (of the same
+ * number or not: keys of different bands do not meet), and copies when sketch_alike is SKETCH_ALIKE or more. */
+struct sketch {
+	uint64_t fingerprint; /* a simhash: names a campaign */
+	uint32_t kept, low[SKETCH_KEPT]; /* ascending */
+	uint32_t bands; /* SKETCH_BANDS, or 0: too short */
+	uint64_t band[SKETCH_BANDS];
+};
+void sketch_make(struct slice folded, struct sketch *out);
+double sketch_alike(const struct sketch *a, const struct sketch *b); /* 0..1, symmetric; 1 with itself unless too short */
+
 /* ---- rules and the verdict on a text ---- */
 
 struct pack; /* compiled rule packs; immutable, shared by threads */
@@ -43,7 +61,8 @@ struct verdict {
 	double score; /* calibrated probability of spam or scam, 0..1 */
 	bool undecided; /* a match limit was hit: the rule did not count */
 	bool cut;	/* content was longer than BOUND_CONTENT */
-	uint64_t fingerprint; /* simhash over the folded text */
+	uint64_t fingerprint; /* sketch.fingerprint */
+	struct sketch sketch;
 	struct folded folded; /* the text that was judged; lives until the scan's next text */
 	size_t terms;
 	struct term term[BOUND_TERMS]; /* strongest first */

@@ -150,7 +150,3 @@ struct pack {
 MUST_USE enum rc rules_read(struct pack *p, struct complaints *c, struct err *e);
 /* Brings the documents' words and spellings into p->fold. */
 void rules_read_words(struct pack *p, struct complaints *c);
-
-/* ---- fingerprint.c ---- */
-
-uint64_t fingerprint(struct slice folded);

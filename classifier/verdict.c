@@ -209,6 +209,7 @@ void classify(struct scan *s, struct slice content, struct verdict *out)
 	out->undecided = false;
 	out->cut = content.len > BOUND_CONTENT;
 	out->fingerprint = 0;
+	out->sketch = (struct sketch){0};
 	out->folded = (struct folded){0};
 	out->terms = out->shadows = 0;
 	if (content.len == 0)
@@ -217,7 +218,8 @@ void classify(struct scan *s, struct slice content, struct verdict *out)
 	out->folded = v.folded;
 	run_rules(s, &v, out);
 	decide(s, out);
-	out->fingerprint = fingerprint(v.folded.text);
+	sketch_make(v.folded.text, &out->sketch);
+	out->fingerprint = out->sketch.fingerprint;
 	qsort(s->term, s->terms, sizeof(*s->term), by_strength);
 	out->terms = s->terms < BOUND_TERMS ? s->terms : BOUND_TERMS;
 	memcpy(out->term, s->term, out->terms * sizeof(*s->term));
