@@ -8,6 +8,7 @@
 
 #define LEDGER_ARRAYS 32
 #define NOBODY SIZE_MAX
+#define TRUST_NEW 1.0F /* of a reporter without history; the default in `subject` */
 
 /* One reporter of the batch. */
 struct person {
@@ -16,6 +17,7 @@ struct person {
 	float trust;
 	struct slice number; /* E.164 digits */
 	bool wanted;         /* a claimed record names it */
+	bool made;           /* by this batch, unless another worker was quicker */
 };
 
 /* One sender of the batch. */

@@ -59,13 +59,13 @@ static enum rc gather_people(
 static const char subjects_sql[] =
 	"SELECT mac, id, trust FROM subject WHERE mac = ANY($1::bytea[])";
 
-static enum rc send_lookup(struct ledger *l, const struct work *w, bool missing, struct err *e)
+static enum rc send_lookup(struct ledger *l, const struct work *w, bool made, struct err *e)
 {
 	arrays_begin(l);
 	struct pg_array *macs = array_of(l, PG_BYTEA);
 
 	for (size_t i = 0; i < w->n_people; i++)
-		if (!missing || (w->people[i].wanted && w->people[i].id == 0))
+		if (!made || w->people[i].made)
 			pg_array_text(macs, mac_slice(w->people[i].mac));
 	struct pg_param p[] = {pg_p_array(macs)};
 	return pg_send(l->pg, subjects_sql, p, ARRAY_LEN(p), e);
@@ -114,8 +114,9 @@ static int64_t random_id(void)
 	return id;
 }
 
-static enum rc send_new_people(struct ledger *l, const struct ledger_settings *s,
-	const struct work *w, int64_t now_us, struct arena *a, struct err *e)
+/* Their ids are known as soon as they are sent; `made` counts them. */
+static enum rc send_new_people(struct ledger *l, const struct ledger_settings *s, struct work *w,
+	int64_t now_us, struct arena *a, int *made, struct err *e)
 {
 	static const char sql[] =
 		"INSERT INTO subject (id, mac, wrapped_key, sealed, created_at)"
@@ -127,7 +128,7 @@ static enum rc send_new_people(struct ledger *l, const struct ledger_settings *s
 	struct pg_array *ids = array_of(l, PG_INT8), *macs = array_of(l, PG_BYTEA),
 			*keys = array_of(l, PG_BYTEA), *sealed = array_of(l, PG_BYTEA);
 	for (size_t i = 0; i < w->n_people; i++) {
-		const struct person *p = &w->people[i];
+		struct person *p = &w->people[i];
 		uint8_t key[KEY_LEN], wrapped[KEY_LEN + SEAL_EXTRA], number[64 + SEAL_EXTRA];
 
 		if (!p->wanted || p->id != 0)
@@ -140,7 +141,11 @@ static enum rc send_new_people(struct ledger *l, const struct ledger_settings *s
 			wrapped);
 		seal(key, mac_slice(p->mac), p->number, number);
 		explicit_bzero(key, sizeof(key));
-		pg_array_int(ids, random_id());
+		p->id = random_id();
+		p->trust = TRUST_NEW;
+		p->made = true;
+		*made += 1;
+		pg_array_int(ids, p->id);
 		pg_array_text(macs, mac_slice(p->mac));
 		pg_array_text(keys, slice_of((const char *)wrapped, sizeof(wrapped)));
 		pg_array_text(sealed, slice_of((const char *)number, p->number.len + SEAL_EXTRA));
@@ -389,28 +394,50 @@ static enum rc lock_senders(
 	return rc;
 }
 
+/* When another worker has made one of them meanwhile, that one is who he is. */
+static enum rc recv_new_people(struct ledger *l, int made, bool *raced, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_recv(l->pg, &r, e);
+
+	if (rc == RC_OK)
+		*raced = pg_affected(r) != made;
+	return rc;
+}
+
+static enum rc look_again(struct ledger *l, struct work *w, struct err *e)
+{
+	enum rc rc = send_lookup(l, w, true, e);
+
+	for (size_t i = 0; i < w->n_people; i++)
+		if (w->people[i].made)
+			w->people[i].id = 0;
+	if (rc == RC_OK)
+		rc = recv_lookup(l, w, e);
+	for (size_t i = 0; rc == RC_OK && i < w->n_people; i++)
+		if (w->people[i].made && w->people[i].id == 0)
+			rc = err_set(e, RC_CONFLICT, "ledger: a reporter vanished");
+	return rc;
+}
+
 enum rc people_make(struct ledger *l, const struct ledger_settings *s, struct work *w,
 	struct ledger_batch *b, int64_t now_us, struct arena *a, struct err *e)
 {
-	bool missing = false;
+	bool missing = false, raced = false;
+	int made = 0;
 	enum rc rc = gather_parties(w, b, a, e);
 
 	for (size_t i = 0; i < w->n_people; i++)
 		missing = missing || (w->people[i].wanted && w->people[i].id == 0);
 	if (rc == RC_OK && missing)
-		rc = send_new_people(l, s, w, now_us, a, e);
-	if (rc == RC_OK && missing)
-		rc = send_lookup(l, w, true, e);
+		rc = send_new_people(l, s, w, now_us, a, &made, e);
 	if (rc == RC_OK && w->n_parties > 0)
 		rc = send_lock(l, w, e);
 	if (rc == RC_OK && missing)
-		rc = pg_recv(l->pg, NULL, e);
-	if (rc == RC_OK && missing)
-		rc = recv_lookup(l, w, e);
+		rc = recv_new_people(l, made, &raced, e);
 	if (rc == RC_OK)
 		rc = lock_senders(l, w, now_us, a, e);
-	for (size_t i = 0; rc == RC_OK && i < w->n_people; i++)
-		if (w->people[i].wanted && w->people[i].id == 0)
-			rc = err_set(e, RC_CONFLICT, "ledger: a reporter vanished");
+	if (rc == RC_OK && raced)
+		rc = look_again(l, w, e);
 	return rc;
 }
