@@ -132,8 +132,8 @@ static enum rc send_claims(struct ledger *l, const struct claims *k, const struc
 	static const char sql[] =
 		"WITH c AS (INSERT INTO report_key AS k (id_hash, body_mac, stored_month, seq, "
 		"claimed)"
-		" SELECT u.h, u.m, $5::date, u.n, u.c"
-		" FROM unnest($1::bytea[], $2::bytea[], $3::int[], $4::int[]) u(h, m, n, c)"
+		" SELECT u.id_hash, u.body_mac, $2::date, u.seq, u.claimed"
+		" FROM unnest($1::claim_row[]) u"
 		" ON CONFLICT (id_hash) DO UPDATE SET seq = k.seq + excluded.seq,"
 		" body_mac = coalesce(k.body_mac, excluded.body_mac),"
 		" claimed = CASE WHEN k.body_mac IS NULL AND excluded.body_mac IS NOT NULL"
@@ -145,25 +145,23 @@ static enum rc send_claims(struct ledger *l, const struct claims *k, const struc
 	char month[11];
 
 	arrays_begin(l);
-	struct pg_array *hash = array_of(l, PG_BYTEA), *body = array_of(l, PG_BYTEA),
-			*count = array_of(l, PG_INT4), *claimer = array_of(l, PG_INT4);
+	struct pg_array *rows = rows_of(l, ROW_CLAIM);
 	for (size_t i = 0; i < k->n_groups; i++) {
 		const struct id_group *g = &k->groups[i];
+		size_t claimer = g->first + (size_t)g->claimer - 1;
 
-		pg_array_text(hash, mac_slice(k->order[g->first].hash));
+		pg_array_row(rows);
+		pg_array_text(rows, mac_slice(k->order[g->first].hash));
 		if (g->claimer == 0)
-			pg_array_null(body);
+			pg_array_null(rows);
 		else
-			pg_array_text(body,
-				mac_slice(b->filings[k->order[g->first + (size_t)g->claimer - 1]
-							     .filing]
-						  .body_mac));
-		pg_array_int(count, (int64_t)g->n);
-		pg_array_int(claimer, g->claimer);
+			pg_array_text(
+				rows, mac_slice(b->filings[k->order[claimer].filing].body_mac));
+		pg_array_int(rows, (int64_t)g->n);
+		pg_array_int(rows, g->claimer);
 	}
 	day_format(time_month(now_us), month);
-	struct pg_param p[] = {pg_p_array(hash), pg_p_array(body), pg_p_array(count),
-		pg_p_array(claimer), pg_p_str(month)};
+	struct pg_param p[] = {pg_p_array(rows), pg_p_str(month)};
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 

@@ -7,6 +7,23 @@
 #define AUDIT_CAP (16u << 20)
 #define OUT_CAP (64u << 20)
 
+/* As in sql/0005_row_types.sql. */
+static const struct pg_row_type row_types[LEDGER_ROWS] = {
+	[ROW_CLAIM] = {.name = "claim_row",
+		.n = 4,
+		.columns = {PG_BYTEA, PG_BYTEA, PG_INT4, PG_INT4}},
+	[ROW_SUBJECT] = {.name = "subject_row",
+		.n = 4,
+		.columns = {PG_INT8, PG_BYTEA, PG_BYTEA, PG_BYTEA}},
+	[ROW_VOTE] = {.name = "vote_row",
+		.n = 14,
+		.columns = {PG_INT8, PG_INT2, PG_DATE, PG_INT8, PG_FLOAT4, PG_BOOL, PG_FLOAT4,
+			PG_FLOAT4, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8}},
+	[ROW_STANDING] = {.name = "standing_row",
+		.n = 6,
+		.columns = {PG_INT8, PG_INT2, PG_FLOAT4, PG_TIMESTAMPTZ, PG_TEXT, PG_INT4}},
+};
+
 enum rc ledger_open(const struct pg_options *o, struct ledger **out, struct err *e)
 {
 	OWN(ledger_close) struct ledger *l = calloc(1, sizeof(*l));
@@ -23,6 +40,9 @@ enum rc ledger_open(const struct pg_options *o, struct ledger **out, struct err 
 		by_index.by_index = true;
 		rc = pg_open(&by_index, &l->pg, e);
 	}
+	memcpy(l->rows, row_types, sizeof(row_types));
+	for (int i = 0; rc == RC_OK && i < LEDGER_ROWS; i++)
+		rc = pg_row_type_find(l->pg, &l->rows[i], e);
 	if (rc == RC_OK)
 		*out = TAKE(l);
 	return rc;
@@ -56,6 +76,14 @@ struct pg_array *array_of(struct ledger *l, enum pg_type type)
 	struct pg_array *a = &l->arrays[l->n_arrays++];
 	a->type = type;
 	pg_array_clear(a);
+	return a;
+}
+
+struct pg_array *rows_of(struct ledger *l, enum ledger_row row)
+{
+	struct pg_array *a = array_of(l, PG_INT8);
+
+	pg_array_rows(a, &l->rows[row]);
 	return a;
 }
 

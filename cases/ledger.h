@@ -84,8 +84,12 @@ struct work {
 	bool shadow; /* nothing is wished for */
 };
 
+/* Rows that go as one parameter. */
+enum ledger_row { ROW_CLAIM, ROW_SUBJECT, ROW_VOTE, ROW_STANDING, LEDGER_ROWS };
+
 struct ledger {
 	struct pg *pg;
+	struct pg_row_type rows[LEDGER_ROWS];
 	struct pg_array arrays[LEDGER_ARRAYS];
 	size_t n_arrays;
 	struct buf audit; /* lines of this batch */
@@ -96,6 +100,7 @@ struct ledger {
 /* Arrays for one statement: begin, take as many as needed, send. pg_send copies, so the next statement begins anew. */
 void arrays_begin(struct ledger *l);
 struct pg_array *array_of(struct ledger *l, enum pg_type type);
+struct pg_array *rows_of(struct ledger *l, enum ledger_row row);
 
 /* claim.c: fence, control, ids. Sends its statements; the answers settle dispositions and outcome numbers. */
 struct claims;

@@ -118,15 +118,12 @@ static int64_t random_id(void)
 static enum rc send_new_people(struct ledger *l, const struct ledger_settings *s, struct work *w,
 	int64_t now_us, struct arena *a, int *made, struct err *e)
 {
-	static const char sql[] =
-		"INSERT INTO subject (id, mac, wrapped_key, sealed, created_at)"
-		" SELECT u.id, u.mac, u.k, u.s, $5 FROM"
-		" unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[]) u(id, mac, k, s)"
-		" ON CONFLICT (mac) DO NOTHING";
+	static const char sql[] = "INSERT INTO subject (id, mac, wrapped_key, sealed, created_at)"
+				  " SELECT u.*, $2 FROM unnest($1::subject_row[]) u"
+				  " ON CONFLICT (mac) DO NOTHING";
 
 	arrays_begin(l);
-	struct pg_array *ids = array_of(l, PG_INT8), *macs = array_of(l, PG_BYTEA),
-			*keys = array_of(l, PG_BYTEA), *sealed = array_of(l, PG_BYTEA);
+	struct pg_array *rows = rows_of(l, ROW_SUBJECT);
 	for (size_t i = 0; i < w->n_people; i++) {
 		struct person *p = &w->people[i];
 		uint8_t key[KEY_LEN], wrapped[KEY_LEN + SEAL_EXTRA], number[64 + SEAL_EXTRA];
@@ -145,13 +142,13 @@ static enum rc send_new_people(struct ledger *l, const struct ledger_settings *s
 		p->trust = TRUST_NEW;
 		p->made = true;
 		*made += 1;
-		pg_array_int(ids, p->id);
-		pg_array_text(macs, mac_slice(p->mac));
-		pg_array_text(keys, slice_of((const char *)wrapped, sizeof(wrapped)));
-		pg_array_text(sealed, slice_of((const char *)number, p->number.len + SEAL_EXTRA));
+		pg_array_row(rows);
+		pg_array_int(rows, p->id);
+		pg_array_text(rows, mac_slice(p->mac));
+		pg_array_text(rows, slice_of((const char *)wrapped, sizeof(wrapped)));
+		pg_array_text(rows, slice_of((const char *)number, p->number.len + SEAL_EXTRA));
 	}
-	struct pg_param p[] = {pg_p_array(ids), pg_p_array(macs), pg_p_array(keys),
-		pg_p_array(sealed), pg_p_time(now_us, a)};
+	struct pg_param p[] = {pg_p_array(rows), pg_p_time(now_us, a)};
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 

@@ -399,8 +399,7 @@ enum rc standing_send(struct ledger *l, const struct ledger_settings *s, const s
 	static const char sql[] =
 		"INSERT INTO standing AS s (sender, service, score, as_of, terms, votes, rules, "
 		"policy)"
-		" SELECT u.*, $7, $8 FROM unnest($1::bigint[], $2::smallint[], $3::real[],"
-		" $4::timestamptz[], $5::text[], $6::int[]) u"
+		" SELECT u.*, $2, $3 FROM unnest($1::standing_row[]) u"
 		" ON CONFLICT (sender, service) DO UPDATE SET score = excluded.score,"
 		" as_of = excluded.as_of, terms = excluded.terms, votes = excluded.votes,"
 		" rules = excluded.rules, policy = excluded.policy";
@@ -408,20 +407,18 @@ enum rc standing_send(struct ledger *l, const struct ledger_settings *s, const s
 	if (n == 0)
 		return RC_OK;
 	arrays_begin(l);
-	struct pg_array *sender = array_of(l, PG_INT8), *service = array_of(l, PG_INT2),
-			*score = array_of(l, PG_FLOAT4), *as_of = array_of(l, PG_TIMESTAMPTZ),
-			*terms = array_of(l, PG_TEXT), *votes = array_of(l, PG_INT4);
+	struct pg_array *rows = rows_of(l, ROW_STANDING);
 	for (size_t i = 0; i < n; i++) {
-		pg_array_int(sender, t[i].sender_id);
-		pg_array_int(service, t[i].service);
-		pg_array_real(score, t[i].score);
-		pg_array_time(as_of, t[i].as_of);
-		pg_array_text(terms, t[i].terms.len > 0 ? t[i].terms : SLICE("[]"));
-		pg_array_int(votes, counting_votes(&t[i]));
+		pg_array_row(rows);
+		pg_array_int(rows, t[i].sender_id);
+		pg_array_int(rows, t[i].service);
+		pg_array_real(rows, t[i].score);
+		pg_array_time(rows, t[i].as_of);
+		pg_array_text(rows, t[i].terms.len > 0 ? t[i].terms : SLICE("[]"));
+		pg_array_int(rows, counting_votes(&t[i]));
 	}
-	struct pg_param p[] = {pg_p_array(sender), pg_p_array(service), pg_p_array(score),
-		pg_p_array(as_of), pg_p_array(terms), pg_p_array(votes), pg_p_str(s->rules_version),
-		pg_p_str(s->policy_version)};
+	struct pg_param p[] = {
+		pg_p_array(rows), pg_p_str(s->rules_version), pg_p_str(s->policy_version)};
 	*sent += 1;
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }

@@ -159,9 +159,7 @@ static enum rc send_merge(struct ledger *l, const struct ballots *bs, struct err
 		"WITH m AS (INSERT INTO vote AS v (sender, service, day, reporter, weight, scam, "
 		"text_score,"
 		" claim_score, first_at, last_at, verified_at, scam_at, yes_at, spoof_at)"
-		" SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::date[], $4::bigint[],"
-		" $5::real[], $6::bool[], $7::real[], $8::real[], $9::bigint[], $10::bigint[],"
-		" $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])"
+		" SELECT * FROM unnest($1::vote_row[])"
 		" ON CONFLICT (sender, service, day, reporter) DO UPDATE SET"
 		" weight = greatest(v.weight, excluded.weight), scam = v.scam OR excluded.scam,"
 		" text_score = greatest(v.text_score, excluded.text_score),"
@@ -174,55 +172,32 @@ static enum rc send_merge(struct ledger *l, const struct ballots *bs, struct err
 		" spoof_at = least(v.spoof_at, excluded.spoof_at)"
 		" RETURNING v.sender, v.service, v.day, v.reporter, v.xmax <> 0 AS known)"
 		" SELECT sender, service, day - DATE '1970-01-01', reporter FROM m WHERE known";
-	enum {
-		SENDER,
-		SERVICE,
-		DAY,
-		REPORTER,
-		WEIGHT,
-		SCAM,
-		TEXT,
-		CLAIM,
-		FIRST,
-		LAST,
-		VERIFIED,
-		SCAM_AT,
-		YES,
-		SPOOF,
-		COLUMNS
-	};
-	static const enum pg_type types[COLUMNS] = {PG_INT8, PG_INT2, PG_DATE, PG_INT8, PG_FLOAT4,
-		PG_BOOL, PG_FLOAT4, PG_FLOAT4, PG_INT8, PG_INT8, PG_INT8, PG_INT8, PG_INT8,
-		PG_INT8};
-	struct pg_array *c[COLUMNS];
-	struct pg_param p[COLUMNS];
-
 	arrays_begin(l);
-	for (int i = 0; i < COLUMNS; i++)
-		c[i] = array_of(l, types[i]);
+	struct pg_array *rows = rows_of(l, ROW_VOTE);
+
 	for (size_t i = 0; i < bs->n; i++) {
 		const struct ballot *t = &bs->at[i];
 		const int64_t times[] = {t->v.first_at, t->v.last_at, t->v.verified_at,
 			t->v.scam_at, t->v.yes_at, t->v.spoof_at};
 
-		pg_array_int(c[SENDER], t->sender);
-		pg_array_int(c[SERVICE], t->service);
-		pg_array_int(c[DAY], t->v.day);
-		pg_array_int(c[REPORTER], t->v.reporter);
-		pg_array_real(c[WEIGHT], t->v.weight);
-		pg_array_int(c[SCAM], t->v.scam);
-		pg_array_real(c[TEXT], t->v.text_score);
-		pg_array_real(c[CLAIM], t->v.claim_score);
-		for (int k = 0; k < (int)ARRAY_LEN(times); k++) {
+		pg_array_row(rows);
+		pg_array_int(rows, t->sender);
+		pg_array_int(rows, t->service);
+		pg_array_int(rows, t->v.day);
+		pg_array_int(rows, t->v.reporter);
+		pg_array_real(rows, t->v.weight);
+		pg_array_int(rows, t->v.scam);
+		pg_array_real(rows, t->v.text_score);
+		pg_array_real(rows, t->v.claim_score);
+		for (size_t k = 0; k < ARRAY_LEN(times); k++) {
 			if (times[k] == TIME_NONE)
-				pg_array_null(c[FIRST + k]);
+				pg_array_null(rows);
 			else
-				pg_array_int(c[FIRST + k], times[k]);
+				pg_array_int(rows, times[k]);
 		}
 	}
-	for (int i = 0; i < COLUMNS; i++)
-		p[i] = pg_p_array(c[i]);
-	return pg_send(l->pg, sql, p, COLUMNS, e);
+	struct pg_param p[] = {pg_p_array(rows)};
+	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 
 static enum rc recv_merge(struct ledger *l, struct work *w, const struct ballots *bs, struct err *e)

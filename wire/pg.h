@@ -100,11 +100,26 @@ enum pg_type {
 };
 struct pg_array {
 	struct buf b;
-	enum pg_type type;
+	enum pg_type type; /* of the next value */
 	int32_t count;
 	bool has_null;
+	const struct pg_row_type *row; /* NULL: of single values */
+	int at;                        /* the next column of a row */
+	size_t open;                   /* where the row in work begins; 0: none */
 };
+/* A composite type of the schema. Rows as one parameter, `unnest($1::vote_row[])`, cost the server a third less than an array per column,
+ * which it has to put side by side again. The type is of its own, not a table's: a column more in a table changes no statement. */
+struct pg_row_type {
+	const char *name;
+	uint32_t oid; /* of this database: pg_row_type_find */
+	int n;
+	enum pg_type columns[16];
+};
+MUST_USE enum rc pg_row_type_find(struct pg *c, struct pg_row_type *t, struct err *e);
 void pg_array_init(struct pg_array *a, enum pg_type type);
+/* Makes it an empty array of rows: pg_array_row begins one, then exactly t->n values follow. `t` is borrowed. */
+void pg_array_rows(struct pg_array *a, const struct pg_row_type *t);
+void pg_array_row(struct pg_array *a);
 void pg_array_done(struct pg_array *a);
 void pg_array_clear(struct pg_array *a);
 void pg_array_null(struct pg_array *a);

@@ -121,6 +121,8 @@ void pg_array_clear(struct pg_array *a)
 	put(&a->b, header, sizeof(header)); /* written by pg_p_array */
 	a->count = 0;
 	a->has_null = false;
+	a->row = NULL;
+	a->open = 0;
 }
 
 void pg_array_init(struct pg_array *a, enum pg_type type)
@@ -135,17 +137,55 @@ void pg_array_done(struct pg_array *a)
 	buf_done(&a->b);
 }
 
+/* A row: its length, the number of columns, then type, length and value of each. */
+void pg_array_rows(struct pg_array *a, const struct pg_row_type *t)
+{
+	pg_array_clear(a);
+	a->row = t;
+}
+
+static void close_row(struct pg_array *a)
+{
+	if (a->open == 0 || a->b.failed)
+		return;
+	assert(a->at == a->row->n);
+	uint32_t len = htobe32((uint32_t)(a->b.len - a->open - 4));
+	memcpy(a->b.ptr + a->open, &len, sizeof(len));
+	a->open = 0;
+}
+
+void pg_array_row(struct pg_array *a)
+{
+	assert(a->row != NULL && a->count < INT32_MAX);
+	close_row(a);
+	a->count++;
+	a->open = a->b.len;
+	put4(&a->b, 0); /* written by close_row */
+	put4(&a->b, a->row->n);
+	a->at = 0;
+	a->type = a->row->columns[0];
+}
+
 static void element(struct pg_array *a, int32_t len)
 {
-	assert(a->count < INT32_MAX);
-	a->count++;
+	if (a->row == NULL) {
+		assert(a->count < INT32_MAX);
+		a->count++;
+		a->has_null = a->has_null || len < 0;
+		put4(&a->b, len);
+		return;
+	}
+	assert(a->open != 0 && a->at < a->row->n);
+	put4(&a->b, (int32_t)a->type);
 	put4(&a->b, len);
+	a->at++;
+	if (a->at < a->row->n)
+		a->type = a->row->columns[a->at];
 }
 
 void pg_array_null(struct pg_array *a)
 {
 	element(a, -1);
-	a->has_null = true;
 }
 
 void pg_array_int(struct pg_array *a, int64_t v)
@@ -226,13 +266,27 @@ struct pg_param pg_p_array(struct pg_array *a)
 	/* An empty array has no dimension and ends after the element type. */
 	size_t head_len = a->count > 0 ? ARRAY_HEADER : 12;
 
+	close_row(a);
 	if (a->b.failed || a->b.len > INT32_MAX)
 		return failed_param;
 	head[0] = htobe32(a->count > 0 ? 1 : 0);
 	head[1] = htobe32(a->has_null ? 1 : 0);
-	head[2] = htobe32((uint32_t)a->type);
+	head[2] = htobe32(a->row != NULL ? a->row->oid : (uint32_t)a->type);
 	head[3] = htobe32((uint32_t)a->count);
 	head[4] = htobe32(1);
 	memcpy(a->b.ptr, head, head_len);
 	return (struct pg_param){a->b.ptr, (int)(a->count > 0 ? a->b.len : head_len), 1};
+}
+
+enum rc pg_row_type_find(struct pg *c, struct pg_row_type *t, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	struct pg_param p[] = {pg_p_str(t->name)};
+	enum rc rc = pg_run(c, "SELECT to_regtype($1)::oid::bigint", p, 1, &r, e);
+
+	if (rc == RC_OK && pg_null(r, 0, 0))
+		rc = err_set(e, RC_FATAL, "the database has no type %s", t->name);
+	if (rc == RC_OK)
+		t->oid = (uint32_t)pg_int(r, 0, 0);
+	return rc;
 }

@@ -382,6 +382,56 @@ static void test_arrays(void)
 	pg_array_done(&none);
 }
 
+static void test_rows(void)
+{
+	OWN(pg_close) struct pg *c = open_pg();
+	OWN(pg_free) struct pg_result *r = NULL;
+	struct err e = {0};
+	struct pg_row_type t = {.name = "one_row",
+		.n = 5,
+		.columns = {PG_INT8, PG_DATE, PG_TEXT, PG_FLOAT4, PG_TIMESTAMPTZ}};
+	struct pg_array a;
+	struct pg_param p;
+
+	CHECK_RC(pg_row_type_find(c, &t, &e), RC_FATAL, &e); /* not made yet */
+	script(c,
+		"CREATE TYPE pg_temp.one_row AS (id int8, day date, x text, w float4, at "
+		"timestamptz)");
+	t.name = "pg_temp.one_row";
+	CHECK_RC(pg_row_type_find(c, &t, &e), RC_OK, &e);
+	pg_array_init(&a, PG_INT8);
+	pg_array_rows(&a, &t);
+	for (int i = 0; i < 3; i++) {
+		pg_array_row(&a);
+		pg_array_int(&a, INT64_MAX - i);
+		pg_array_int(&a, 20000 + i);
+		if (i == 1)
+			pg_array_null(&a);
+		else
+			pg_array_text(&a, SLICE("Chúc"));
+		pg_array_real(&a, i * 0.5);
+		pg_array_time(&a, i == 2 ? TIME_NONE : INT64_C(1788142502123456));
+	}
+	p = pg_p_array(&a);
+	CHECK_RC(
+		pg_run(c, "SELECT * FROM unnest($1::pg_temp.one_row[])", &p, 1, &r, &e), RC_OK, &e);
+	CHECK_INT(pg_rows(r), 3);
+	for (int i = 0; i < pg_rows(r); i++) {
+		CHECK_INT(pg_int(r, i, 0), INT64_MAX - i);
+		CHECK(pg_null(r, i, 2) == (i == 1));
+		CHECK(pg_real(r, i, 3) == i * 0.5);
+		CHECK_INT(pg_time_us(r, i, 4), i == 2 ? TIME_NONE : INT64_C(1788142502123456));
+	}
+	CHECK_SLICE(pg_text(r, 2, 1), "2024-10-06");
+	CHECK_SLICE(pg_text(r, 0, 2), "Chúc");
+	pg_array_rows(&a, &t);
+	p = pg_p_array(&a);
+	pg_free(TAKE(r));
+	CHECK_RC(pg_run(c, "SELECT cardinality($1::pg_temp.one_row[])", &p, 1, &r, &e), RC_OK, &e);
+	CHECK_INT(pg_int(r, 0, 0), 0);
+	pg_array_done(&a);
+}
+
 static void copy_rows(struct pg *c, int rows, int32_t twice)
 {
 	for (int i = 0; i < rows; i++) {
@@ -614,6 +664,7 @@ int main(void)
 	RUN(test_pipeline_violation);
 	RUN(test_pipeline_big);
 	RUN(test_arrays);
+	RUN(test_rows);
 	RUN(test_copy);
 	RUN(test_lost);
 	RUN(test_timeouts);
