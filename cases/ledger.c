@@ -36,9 +36,9 @@ enum rc ledger_open(const struct pg_options *o, struct ledger **out, struct err 
 	buf_init(&l->audit, AUDIT_CAP);
 	buf_init(&l->out, OUT_CAP);
 	if (rc == RC_OK) {
-		struct pg_options by_index = *o;
-		by_index.by_index = true;
-		rc = pg_open(&by_index, &l->pg, e);
+		struct pg_options mine = *o;
+		mine.by_index = mine.binary = true;
+		rc = pg_open(&mine, &l->pg, e);
 	}
 	memcpy(l->rows, row_types, sizeof(row_types));
 	for (int i = 0; rc == RC_OK && i < LEDGER_ROWS; i++)

@@ -341,6 +341,7 @@ static enum rc session(struct pg *c, const struct pg_options *o, struct err *e)
 		statement_ms = 0;
 	if (lock_ms < 0)
 		lock_ms = 0;
+	c->binary = o->binary;
 	c->patience_us = statement_ms > 0 ? statement_ms * (US_PER_S / 1000) : US_PER_DAY;
 	(void)snprintf(sql, sizeof(sql),
 		"SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex';"
@@ -473,7 +474,7 @@ enum rc pg_queue(
 		lengths[i] = params[i].len;
 		formats[i] = params[i].bin;
 	}
-	if (PQsendQueryPrepared(c->conn, s->name, n, values, lengths, formats, 0) == 0)
+	if (PQsendQueryPrepared(c->conn, s->name, n, values, lengths, formats, c->binary) == 0)
 		return pg_lost(c, e);
 	return RC_OK;
 }

@@ -20,6 +20,9 @@ struct pg_options {
 	/* Statements walk from some keys into large tables by index. A plan made while a table was still small would scan it for every
 	 * key, and be kept; so the planner is told once. */
 	bool by_index;
+	/* Answers come in binary format, cheaper on both sides for whoever reads many numbers: pg_int, pg_real, pg_bool, pg_time_us,
+	 * pg_bytes and pg_text of a text read both; nothing else does. */
+	bool binary;
 };
 
 MUST_USE enum rc pg_open(const struct pg_options *o, struct pg **out, struct err *e);
@@ -58,7 +61,7 @@ MUST_USE enum rc pg_pipeline_end(struct pg *c, struct err *e);
 MUST_USE enum rc pg_commit(struct pg *c, struct err *e);
 void pg_rollback(struct pg *c); /* best effort; also out of an open pipeline or COPY */
 
-/* Results hold text-format values unless the statement asked for binary; borrowed until freed. */
+/* Results hold text-format values unless the connection asked for binary; borrowed until freed. */
 void pg_free(struct pg_result *r);
 OWNER(pg_free, struct pg_result);
 int pg_rows(const struct pg_result *r);

@@ -11,6 +11,8 @@
 #define PG_PARAMS_MAX 128
 #define PG_PIPELINE_MAX 65536     /* commands sent and not yet answered */
 #define PG_COPY_PIECE (64 * 1024) /* what a COPY gathers before it sends */
+#define EPOCH_2000_DAYS 10957     /* PostgreSQL counts from 2000-01-01 */
+#define EPOCH_2000_US (EPOCH_2000_DAYS * US_PER_DAY)
 #define PG_GRACE_US (10 * US_PER_S)
 
 /* One prepared statement, found by the address of its text. */
@@ -54,6 +56,7 @@ struct pg_copy {
 struct pg {
 	PGconn *conn;
 	bool broken;
+	bool binary;         /* answers */
 	int64_t patience_us; /* how long one statement may leave us without a word */
 	struct pg_stmt **stmts;
 	size_t stmt_room, stmt_count; /* open addressing, room is a power of two */

@@ -12,8 +12,6 @@
 
 #define ARRAY_CAP (256UL * 1024 * 1024)
 #define ARRAY_HEADER 20
-#define EPOCH_2000_DAYS 10957
-#define EPOCH_2000_US (EPOCH_2000_DAYS * US_PER_DAY)
 
 static const struct pg_param failed_param = {.bin = -1};
 

@@ -1,5 +1,4 @@
-/* Reading what PostgreSQL answered. Values come in text format; the integers of a binary cursor are
- * understood too. A value that is not of the asked kind is a mistake in our own SQL and ends the
+/* Reading what PostgreSQL answered, in text format or in binary. A value that is not of the asked kind is a mistake in our own SQL and ends the
  * process; SQL NULL gives the documented neutral value. */
 #include <assert.h>
 #include <endian.h>
@@ -81,6 +80,22 @@ int64_t pg_int(const struct pg_result *r, int row, int col)
 	return v;
 }
 
+static double binary_real(struct slice s)
+{
+	int64_t bits = binary_int(s);
+	int32_t half = (int32_t)bits;
+	double v;
+	float f;
+
+	if (s.len == 8) {
+		memcpy(&v, &bits, sizeof(v));
+		return v;
+	}
+	assert(s.len == 4);
+	memcpy(&f, &half, sizeof(f));
+	return (double)f;
+}
+
 double pg_real(const struct pg_result *r, int row, int col)
 {
 	struct slice s = pg_text(r, row, col);
@@ -89,7 +104,8 @@ double pg_real(const struct pg_result *r, int row, int col)
 
 	if (pg_null(r, row, col))
 		return 0;
-	assert(PQfformat(r->res, col) == 0);
+	if (PQfformat(r->res, col) == 1)
+		return binary_real(s);
 	v = strtod(s.ptr, &end);
 	assert(s.len > 0 && end == s.ptr + s.len);
 	return v;
@@ -165,6 +181,10 @@ int64_t pg_time_us(const struct pg_result *r, int row, int col)
 {
 	struct slice s = pg_text(r, row, col);
 
+	if (!pg_null(r, row, col) && PQfformat(r->res, col) == 1) {
+		int64_t us = binary_int(s);
+		return us == INT64_MAX || us == INT64_MIN ? TIME_NONE : us + EPOCH_2000_US;
+	}
 	if (pg_null(r, row, col) || slice_starts(s, SLICE("infinity")) ||
 		slice_starts(s, SLICE("-infinity")))
 		return TIME_NONE;
