@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/csv.h"
 #include "base/err.h"
+#include "base/facts.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"

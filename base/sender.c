@@ -534,12 +534,20 @@ enum scope scope_parse(struct slice s)
 	return SCOPE_NONE;
 }
 
+static const char *const attributions[] = {
+	"own", "other", "foreign", "short", "brandname", "unattributed"};
+
 const char *attribution_name(enum attribution a)
 {
-	static const char *const names[] = {
-		"own", "other", "foreign", "short", "brandname", "unattributed"};
+	return (size_t)a < ARRAY_LEN(attributions) ? attributions[a] : "unattributed";
+}
 
-	return (size_t)a < ARRAY_LEN(names) ? names[a] : "unattributed";
+enum attribution attribution_parse(struct slice s)
+{
+	for (size_t i = 0; i < ARRAY_LEN(attributions); i++)
+		if (slice_eq(s, slice_str(attributions[i])))
+			return (enum attribution)i;
+	return ATTR_UNATTRIBUTED;
 }
 
 const char *number_class_name(enum number_class c)

@@ -49,5 +49,6 @@ enum attribution sender_attribution(const struct plan *p, const struct sender *s
 enum number_class sender_class(const struct plan *p, const struct sender *s);
 const char *scope_name(enum scope s);	       /* "number", "short", "name", "none" */
 enum scope scope_parse(struct slice s);	       /* SCOPE_NONE when it is none of them */
+enum attribution attribution_parse(struct slice s); /* ATTR_UNATTRIBUTED when it is none of them */
 const char *attribution_name(enum attribution a); /* "own", "other", "foreign", "short", "brandname", "unattributed" */
 const char *number_class_name(enum number_class c);

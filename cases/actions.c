@@ -194,7 +194,7 @@ static int64_t horizon(const struct touched *t, enum report_class c)
 {
 	if (t->n_votes >= BOUND_VOTES_PER_SENDER)
 		return INT64_MAX;
-	if (t->cls[c].n_episodes > 1 && t->cls[c].episodes[0].decided_at - 1 > t->floor)
+	if (t->cls[c].earlier > 0 && t->cls[c].episodes[0].decided_at - 1 > t->floor)
 		return t->cls[c].episodes[0].decided_at - 1;
 	return t->floor;
 }

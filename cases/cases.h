@@ -65,6 +65,8 @@ struct filing {
 	bool counts, spoofed;       /* weight before the reporter's trust is 1 or 0 */
 	struct slice registry_text; /* of ROUTED */
 	uint8_t id_hash[MAC_LEN], body_mac[MAC_LEN], reporter_mac[MAC_LEN];
+	const struct fact *
+		fact; /* of a record beside the reports, when it was understood; then only its place counts */
 	/* the verdict on the text */
 	enum report_class cls;
 	enum label label;
@@ -81,6 +83,7 @@ struct batch_part {
 };
 
 struct ledger_batch {
+	enum feed of; /* all filings are reports, or facts of this kind */
 	struct batch_part *parts;
 	size_t n_parts;
 	struct filing *filings; /* in order of partition and offset */
@@ -114,6 +117,7 @@ struct touched {
 			int reporters, matched;
 		} * episodes; /* every episode of the walk, oldest first */
 		size_t n_episodes;
+		size_t earlier; /* episodes before those: more than a walk keeps */
 		bool one_leg;
 		int64_t one_leg_at;
 	} cls[CLASSES];

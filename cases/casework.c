@@ -181,6 +181,11 @@ static bool climbed(const struct touched *t, enum report_class c)
 	return t->cls[c].peak > RUNG_OBSERVE || t->cls[c].n_episodes > 0 || t->cls[c].one_leg;
 }
 
+int64_t case_counting(const struct touched *t, enum report_class c)
+{
+	return climbed(t, c) ? first_counting(t, c) : TIME_NONE;
+}
+
 /* Per touched sender and class, the reports of this batch. */
 struct tally {
 	int64_t reports, first_at;
@@ -205,7 +210,7 @@ static void add_case(struct work *w, const struct ledger_settings *s, const stru
 {
 	const struct open_case *open = &w->open[i][c];
 	struct kase *k = &w->cases[w->n_cases++];
-	int64_t counting = climbed(&t[i], c) ? first_counting(&t[i], c) : TIME_NONE;
+	int64_t counting = case_counting(&t[i], c);
 
 	*k = (struct kase){
 		.touched = i,
@@ -217,6 +222,8 @@ static void add_case(struct work *w, const struct ledger_settings *s, const stru
 	};
 	if (counting != TIME_NONE && counting < k->first_at)
 		k->first_at = counting;
+	if (k->first_at == TIME_NONE && !k->opened)
+		k->first_at = open->first_at;
 	if (k->first_at == TIME_NONE)
 		k->first_at = t[i].as_of != TIME_NONE ? t[i].as_of : 0;
 	if (k->opened) {
@@ -249,7 +256,9 @@ enum rc cases_gather(struct ledger *l, const struct ledger_settings *s, struct w
 	count_reports(w, b, tally);
 	for (size_t i = 0; i < n_touched; i++)
 		for (enum report_class c = CLASS_NUISANCE; c <= CLASS_SCAM; c++) {
-			if (tally[i][c].reports == 0 && !climbed(&t[i], c))
+			bool again = w->facts && w->open[i][c].id[0] != '\0';
+
+			if (tally[i][c].reports == 0 && !climbed(&t[i], c) && !again)
 				continue;
 			add_case(w, s, t, i, c, &tally[i][c]);
 			if (w->cases[w->n_cases - 1].opened)

@@ -10,6 +10,7 @@ struct id_group {
 	int32_t claimer; /* which of them, from 1, is the first to claim; 0: all are quarantined */
 	int32_t base;    /* outcomes that were counted before this batch */
 	const uint8_t *owner; /* body of the report that has the id; NULL: nobody yet */
+	bool known;           /* the id was heard of before this batch */
 };
 
 struct id_ref {
@@ -218,6 +219,7 @@ static enum rc learn_known(struct claims *k, struct pg_result *r, struct err *e)
 		if (g == NULL || (body.ptr != NULL && body.len != MAC_LEN))
 			return err_set(
 				e, RC_FATAL, "ledger: a claim was answered for no id of ours");
+		g->known = true;
 		g->base = seq - (int32_t)g->n;
 		/* Claimed by a record of this batch: then it is for settle_group to say which. */
 		if (claimed > 0 && claimed <= g->base)
@@ -240,6 +242,7 @@ static void settle_group(const struct claims *k, const struct id_group *g, struc
 			continue;
 		if (owner == NULL) {
 			owner = f->body_mac;
+			filed[at].known = g->known;
 			continue;
 		}
 		if (memcmp(owner, f->body_mac, MAC_LEN) == 0) {

@@ -100,6 +100,32 @@ void ledger_abort(struct ledger *l)
 	pg_rollback(l->pg);
 }
 
+/* Of a batch that holds no reports: fence, then the facts. */
+static enum rc claim_facts(struct ledger *l, const struct ledger_settings *s, struct work *w,
+	struct ledger_batch *b, int64_t now_us, struct arena *a, struct control *control,
+	struct touched **touched, size_t *n_touched, bool *fenced, struct err *e)
+{
+	struct claims *claims = NULL;
+	enum rc rc = pg_pipeline_begin(l->pg, e);
+
+	w->facts = true;
+	for (size_t i = 0; i < b->n; i++)
+		w->filed[i] = (struct filed){.person = NOBODY, .party = NOBODY, .touched = NOBODY};
+	*touched = NULL;
+	*n_touched = 0;
+	if (rc == RC_OK)
+		rc = claims_send(l, s, b, now_us, a, &claims, e);
+	if (rc == RC_OK)
+		rc = claims_recv(l, claims, b, control, fenced, e);
+	if (rc == RC_OK)
+		w->shadow = strcmp(control->mode, "shadow") == 0;
+	if (rc == RC_OK)
+		rc = b->of == FEED_CONTACTS
+			? contacts_note(l, s, w, b, now_us, a, touched, n_touched, e)
+			: facts_note(l, s, b, now_us, a, e);
+	return rc == RC_OK ? pg_pipeline_end(l->pg, e) : rc;
+}
+
 /* Three round trips: ids and fence; reporters and senders; votes. */
 enum rc ledger_claim(struct ledger *l, const struct ledger_settings *s, struct ledger_batch *b,
 	int64_t now_us, struct arena *a, struct control *control, struct touched **touched,
@@ -115,6 +141,8 @@ enum rc ledger_claim(struct ledger *l, const struct ledger_settings *s, struct l
 		return err_set(e, RC_LIMIT, "ledger: the batch's memory is used up");
 	l->work = w;
 	buf_clear(&l->audit);
+	if (b->of != FEED_COMPLAINTS)
+		return claim_facts(l, s, w, b, now_us, a, control, touched, n_touched, fenced, e);
 	enum rc rc = pg_pipeline_begin(l->pg, e);
 	if (rc == RC_OK)
 		rc = claims_send(l, s, b, now_us, a, &claims, e);
@@ -126,6 +154,8 @@ enum rc ledger_claim(struct ledger *l, const struct ledger_settings *s, struct l
 		w->shadow = strcmp(control->mode, "shadow") == 0;
 	if (rc == RC_OK)
 		rc = people_recv(l, w, e);
+	if (rc == RC_OK)
+		rc = contacts_waiting(l, w, b, e);
 	if (rc == RC_OK)
 		rc = people_make(l, s, w, b, now_us, a, e);
 	if (rc == RC_OK)
@@ -167,6 +197,8 @@ enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s, struct 
 		rc = records_send(l, s, w, b, now_us, a, &sent, e);
 	if (rc == RC_OK)
 		rc = cases_store(l, w, touched, now_us, a, &sent, e);
+	if (rc == RC_OK && w->facts)
+		rc = contacts_mend(l, w, touched, now_us, a, &sent, e);
 	if (rc == RC_OK)
 		rc = actions_recv(l, &docket, actions, touched, n_touched, e);
 	if (rc == RC_OK)

@@ -35,6 +35,7 @@ struct filed {
 	int32_t seq;    /* of its outcome; 0: none */
 	bool merged;    /* its vote was there already */
 	float weight;
+	bool known; /* it claimed an id that was heard of before: contact facts may wait for it */
 };
 
 #define CASE_ID 24
@@ -82,6 +83,7 @@ struct work {
 	struct kase *cases;
 	size_t n_cases;
 	bool shadow; /* nothing is wished for */
+	bool facts;  /* the batch holds no reports: its senders are judged again */
 };
 
 /* Rows that go as one parameter. */
@@ -122,6 +124,25 @@ MUST_USE enum rc votes_merge(struct ledger *l, struct work *w, struct ledger_bat
 	int64_t now_us, struct arena *a, struct touched **touched, size_t *n_touched,
 	struct err *e);
 
+/* Protection, votes, floors, decisions and open cases of the touched senders, who are locked; w->open and w->fresh are set. */
+MUST_USE enum rc votes_read(struct ledger *l, struct work *w, struct touched *t, size_t n,
+	int64_t now_us, struct arena *a, struct err *e);
+
+/* contacts.c: contact facts beside the reports. contacts_waiting gives claimed reports those that came before them; contacts_note keeps
+ * the batch's, and changes the votes of reports that are there already. */
+MUST_USE enum rc contacts_waiting(
+	struct ledger *l, struct work *w, struct ledger_batch *b, struct err *e);
+MUST_USE enum rc contacts_note(struct ledger *l, const struct ledger_settings *s, struct work *w,
+	struct ledger_batch *b, int64_t now_us, struct arena *a, struct touched **touched,
+	size_t *n_touched, struct err *e);
+/* Cases that the facts left without a reason to be, or with another beginning. */
+MUST_USE enum rc contacts_mend(struct ledger *l, const struct work *w, const struct touched *t,
+	int64_t now_us, struct arena *a, int *sent, struct err *e);
+
+/* facts.c: the other facts, each into its table. */
+MUST_USE enum rc facts_note(struct ledger *l, const struct ledger_settings *s,
+	struct ledger_batch *b, int64_t now_us, struct arena *a, struct err *e);
+
 /* decided.c: what was decided before. */
 MUST_USE enum rc known_send(struct ledger *l, const struct pg_param touched[3], struct err *e);
 MUST_USE enum rc known_recv(
@@ -139,6 +160,8 @@ MUST_USE enum rc cases_store(struct ledger *l, const struct work *w, const struc
 	int64_t now_us, struct arena *a, int *sent, struct err *e);
 /* The case of a touched sender and class; NULL: the batch touches none. */
 const struct kase *case_of(const struct work *w, size_t touched, enum report_class c);
+/* When the ladder of a class begins to count, once it left observe; else TIME_NONE. */
+int64_t case_counting(const struct touched *t, enum report_class c);
 /* "8491*****78"; a name as it is. Borrowed from either. */
 const char *masked_sender(const struct sender *s, char room[MASKED_TEXT]);
 

@@ -15,8 +15,9 @@ static enum rc full(struct err *e)
 
 static bool is_stored(const struct filing *f)
 {
-	return f->disposition == DISP_ACCEPTED || f->disposition == DISP_REJECTED ||
-		f->disposition == DISP_ROUTED;
+	return f->fact == NULL &&
+		(f->disposition == DISP_ACCEPTED || f->disposition == DISP_REJECTED ||
+			f->disposition == DISP_ROUTED);
 }
 
 static struct slice text_or_empty(struct slice s)

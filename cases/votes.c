@@ -510,3 +510,22 @@ enum rc votes_merge(struct ledger *l, struct work *w, struct ledger_batch *b, in
 	*n_touched = n;
 	return RC_OK;
 }
+
+enum rc votes_read(struct ledger *l, struct work *w, struct touched *t, size_t n, int64_t now_us,
+	struct arena *a, struct err *e)
+{
+	bool reads = false;
+
+	w->open = arena_array(a, n, sizeof(*w->open));
+	w->fresh = arena_array(a, n, sizeof(*w->fresh));
+	if (w->open == NULL || w->fresh == NULL)
+		return full(e);
+	enum rc rc = send_protected(l, t, n, now_us, a, e);
+	if (rc == RC_OK)
+		rc = send_reads(l, w, t, n, &reads, e);
+	if (rc == RC_OK)
+		rc = recv_protected(l, t, n, e);
+	if (rc == RC_OK && reads)
+		rc = recv_reads(l, w, t, n, a, e);
+	return rc;
+}

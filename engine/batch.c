@@ -69,14 +69,32 @@ static void file_verdict(struct filing *f, const struct report *r, struct scan *
 	f->terms = terms_json(&v, a);
 }
 
+/* What comes beside the reports has no answer, so the ledger is told no report id. */
+static enum rc add_fact(struct filings *fs, const struct report *r, const struct kafka_record *rec,
+	int32_t part, struct arena *a)
+{
+	filings_unread(fs, rec, part, r->reason, arena_copy(a, slice_str(r->detail)).ptr);
+	struct filing *f = &fs->at[fs->n - 1];
+
+	f->disposition = r->disposition;
+	f->fact = r->fact;
+	if (f->detail != NULL)
+		return RC_OK;
+	fs->n--;
+	return RC_LIMIT;
+}
+
 enum rc filings_add(struct filings *fs, struct decoder *d, struct scan *s, const struct judge *j,
-	const struct plan *plan, const struct kafka_record *rec, int32_t part, struct arena *a)
+	const struct plan *plan, enum feed of, const struct kafka_record *rec, int32_t part,
+	struct arena *a)
 {
 	struct report r = {0};
-	enum rc rc = decode(d, rec, a, &r);
+	enum rc rc = decode(d, of, rec, a, &r);
 
 	if (rc != RC_OK)
 		return rc;
+	if (of != FEED_COMPLAINTS)
+		return add_fact(fs, &r, rec, part, a);
 	struct filing f = {
 		.part = part,
 		.offset = rec->offset,
@@ -199,6 +217,7 @@ static enum rc judge_class(const struct judge *j, const struct control *control,
 	t->cls[c].one_leg = w->one_leg;
 	t->cls[c].one_leg_at = w->one_leg_at;
 	t->cls[c].n_episodes = w->episodes;
+	t->cls[c].earlier = w->earlier;
 	t->cls[c].episodes = arena_array(a, w->episodes, sizeof(*t->cls[c].episodes));
 	if (w->episodes > 0 && t->cls[c].episodes == NULL)
 		return RC_LIMIT;

@@ -10,10 +10,10 @@ struct filings {
 	size_t n, room;
 };
 
-/* Decodes and judges one record into the next filing. part is its index in the ledger batch. RC_LIMIT: the arena is full, nothing was added. */
+/* Decodes and judges one record of a topic into the next filing. part is its index in the ledger batch. RC_LIMIT: the arena is full, nothing was added. */
 MUST_USE enum rc filings_add(struct filings *f, struct decoder *d, struct scan *s,
-	const struct judge *j, const struct plan *plan, const struct kafka_record *r, int32_t part,
-	struct arena *a);
+	const struct judge *j, const struct plan *plan, enum feed of, const struct kafka_record *r,
+	int32_t part, struct arena *a);
 
 /* Makes the record the next filing without looking into it: kept in quarantine for this reason. reason and detail are borrowed. */
 void filings_unread(struct filings *f, const struct kafka_record *r, int32_t part,

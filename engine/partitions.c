@@ -129,7 +129,8 @@ void on_rebalance(void *arg, enum kafka_event event, struct kafka_part *parts, s
 		if (i >= MAX_PARTS)
 			continue;
 		struct owned *o = &w->owned[w->n_owned++];
-		*o = (struct owned){.part.part = parts[i].partition};
+		*o = (struct owned){
+			.part.part = parts[i].partition, .of = feed_of(w, parts[i].topic)};
 		snprintf(o->part.topic, sizeof(o->part.topic), "%s", parts[i].topic);
 		/* After one failure the others wait, too: this callback must not take minutes. */
 		enum rc rc = failed ? RC_RETRY : acquire(w, o, false, &e);

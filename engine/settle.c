@@ -206,7 +206,7 @@ static enum rc put_record(
 		return RC_OK;
 	}
 	enum rc rc = filings_add(
-		&w->filings, w->decoder, w->scan, w->judge, w->s.plan, r, part, w->arena);
+		&w->filings, w->decoder, w->scan, w->judge, w->s.plan, o->of, r, part, w->arena);
 	if (rc == RC_OK || w->filings.n > 0)
 		return rc;
 	filings_unread(
@@ -214,7 +214,8 @@ static enum rc put_record(
 	return RC_OK;
 }
 
-/* Decodes records [0, n) that are still wanted into one ledger batch, fewer when the arena is full. */
+/* Decodes records [0, n) that are still wanted into one ledger batch, fewer when the arena is full; a batch holds reports, or facts of one
+ * kind. */
 static void gather(struct worker *w, const struct kafka_record **records, size_t n, struct turn *t)
 {
 	struct owned *o = NULL;
@@ -231,8 +232,9 @@ static void gather(struct worker *w, const struct kafka_record **records, size_t
 		if (o == NULL || !o->live || r->offset < o->part.next_offset)
 			continue; /* revoked meanwhile, or fetched before a re-assignment */
 		bool alone = suspicious(o);
-		if (alone && w->filings.n > 0)
+		if (w->filings.n > 0 && (alone || o->of != t->b.of))
 			break;
+		t->b.of = o->of;
 		bool fresh = t->b.n_parts == 0 || t->owned[t->b.n_parts - 1] != o;
 		if (fresh)
 			put_part(t, o);

@@ -118,18 +118,38 @@ static void close_consumer(struct worker *w, const char *cause)
 		w->kafka_failures++;
 }
 
+static const char *topic_of(const struct worker *w, enum feed f)
+{
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "kafka.topics.%s", feed_name(f));
+	return conf_text(w->s.conf, name);
+}
+
+enum feed feed_of(const struct worker *w, const char *topic)
+{
+	for (int f = FEED_CONTACTS; f < FEED_COUNT; f++)
+		if (strcmp(topic, topic_of(w, (enum feed)f)) == 0)
+			return (enum feed)f;
+	return FEED_COMPLAINTS;
+}
+
 static void see_to_consumer(struct worker *w)
 {
-	const char *topic = conf_text(w->s.conf, "kafka.topics.complaints");
+	const char *topics[FEED_COUNT];
+	size_t n = 0;
 	struct err e = {0};
 
 	if (w->consumer != NULL || w->ledger == NULL || worker_mono(w) < w->consumer_at_us)
 		return;
 	enum rc rc = kafka_source_of(w->s.conf, &w->kafka, &e);
 	w->kafka.settings.client_id = w->client_id;
+	for (int f = FEED_COMPLAINTS; f < FEED_COUNT; f++)
+		if (topic_of(w, (enum feed)f)[0] != '\0')
+			topics[n++] = topic_of(w, (enum feed)f);
 	if (rc == RC_OK)
 		rc = kafka_consumer_open(
-			&w->kafka.settings, &topic, 1, on_rebalance, w, &w->consumer, &e);
+			&w->kafka.settings, topics, n, on_rebalance, w, &w->consumer, &e);
 	if (rc != RC_OK)
 		close_consumer(w, e.text);
 }

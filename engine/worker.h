@@ -14,6 +14,7 @@
 /* A partition that the group gave to us. */
 struct owned {
 	struct part part;
+	enum feed of;      /* what its topic holds */
 	bool live;         /* acquired in the ledger and being fetched */
 	bool told;         /* that it is stopped was said */
 	int crashed_alone; /* processes that died with its next record alone in their hands */
@@ -73,6 +74,9 @@ void count_retry(const char *why);
 void database_away(struct worker *w, const char *cause);
 /* Brings the judge in line with the control row; RC_OK when it already was. */
 MUST_USE enum rc follow_control(struct worker *w, struct err *e);
+
+/* What a topic that we subscribed to holds. */
+enum feed feed_of(const struct worker *w, const char *topic);
 
 /* ---- partitions.c ---- */
 struct owned *find_owned(struct worker *w, const char *topic, int32_t part);

@@ -35,23 +35,8 @@ static const struct field fields[FIELDS] = {
 	[CARRIER] = FIELD("serving_carrier", JSON_TEXT, false),
 };
 
-enum { SERVICE, MATCHED, ORIGIN, DURATION, MESSAGE_ID, PARTS };
-
-static const struct field parts[PARTS] = {
-	[SERVICE] = FIELD("service", JSON_TEXT, false),
-	[MATCHED] = FIELD("matched", JSON_TEXT, false),
-	[ORIGIN] = FIELD("origin", JSON_TEXT, false),
-	[DURATION] = FIELD("duration_s", JSON_NONE, false), /* bad_contact */
-	[MESSAGE_ID] = FIELD("message_id", JSON_TEXT, false),
-};
-
-static bool bad_part(struct report *out, size_t i, const char *want)
-{
-	return quarantine(out, "bad_contact", "field contact.%s is not %s", parts[i].name, want);
-}
-
 /* Sorts the members of `contact`; the message id and those we do not know go to extra as "contact":{…}. */
-static void contact_sort(struct decoder *d, struct json contact, struct json values[PARTS])
+static void contact_sort(struct decoder *d, struct json contact, struct json values[CONTACT_PARTS])
 {
 	struct json_iter it = json_iter(contact);
 	size_t kept = 0;
@@ -61,11 +46,12 @@ static void contact_sort(struct decoder *d, struct json contact, struct json val
 	while (json_next(&it, &key, &value)) {
 		size_t i = 0;
 
-		while (i < PARTS && !slice_eq(key, slice_of(parts[i].name, parts[i].len)))
+		while (i < CONTACT_PARTS &&
+			!slice_eq(key, slice_of(contact_parts[i].name, contact_parts[i].len)))
 			i++;
-		if (i < PARTS) {
+		if (i < CONTACT_PARTS) {
 			values[i] = value.kind != JSON_NULL ? value : (struct json){0};
-			if (i != MESSAGE_ID || value.kind != JSON_TEXT)
+			if (i != CONTACT_MESSAGE_ID || value.kind != JSON_TEXT)
 				continue;
 		}
 		if (kept++ == 0) {
@@ -82,38 +68,20 @@ static void contact_sort(struct decoder *d, struct json contact, struct json val
 		buf_byte(&d->extra, '}');
 }
 
-static bool duration_field(struct json v, struct report *out)
-{
-	double s;
-
-	if (v.kind == JSON_NONE)
-		return true;
-	s = json_real(v);
-	if ((v.kind != JSON_INT && v.kind != JSON_REAL) || !(s >= 0 && s <= INT32_MAX))
-		return bad_part(out, DURATION, "a number of seconds");
-	out->duration_s = (int32_t)s;
-	return true;
-}
-
 /* The contact part of check 8. */
-static bool contact_field(const struct json values[PARTS], struct report *out)
+static bool contact_of_report(const struct json values[CONTACT_PARTS], struct report *out)
 {
-	enum service service;
+	struct contact_words c;
 
+	if (!contact_field(values, "contact.", &c, out))
+		return false;
 	out->service = out->kind == KIND_S ? SERVICE_SMS : SERVICE_VOICE;
-	if (values[SERVICE].kind != JSON_NONE) {
-		if (!service_parse(json_text(values[SERVICE]), &service))
-			return bad_part(out, SERVICE, "one of sms, voice");
-		if (out->kind == KIND_LD)
-			out->service = service;
-	}
-	if (values[MATCHED].kind != JSON_NONE &&
-		!matched_parse(json_text(values[MATCHED]), &out->matched))
-		return bad_part(out, MATCHED, "one of yes, no, unchecked");
-	if (values[ORIGIN].kind != JSON_NONE &&
-		!origin_parse(json_text(values[ORIGIN]), &out->origin))
-		return bad_part(out, ORIGIN, "one of own, other, foreign, unknown");
-	return duration_field(values[DURATION], out);
+	if (out->kind == KIND_LD && c.has_service)
+		out->service = c.service;
+	out->matched = c.matched;
+	out->origin = c.origin;
+	out->duration_s = c.duration_s;
+	return true;
 }
 
 static bool verified_by_channel(enum channel c)
@@ -124,12 +92,12 @@ static bool verified_by_channel(enum channel c)
 static void decode_complaint(
 	struct decoder *d, struct json record, struct arena *a, struct report *out)
 {
-	struct json v[FIELDS], contact[PARTS] = {0};
+	struct json v[FIELDS], contact[CONTACT_PARTS] = {0};
 
 	if (!fields_sort(d, record, fields, FIELDS, v, a, out))
 		return;
 	contact_sort(d, v[CONTACT], contact);
-	if (!fields_check(parts, PARTS, contact, "contact.", out) ||
+	if (!fields_check(contact_parts, CONTACT_PARTS, contact, "contact.", out) ||
 		!report_id_field(v[REPORT_ID], out))
 		return;
 	if (!channel_parse(json_text(v[CHANNEL]), &out->channel)) {
@@ -142,7 +110,7 @@ static void decode_complaint(
 		quarantine(out, "bad_kind", "field kind is none of S, V, LD");
 		return;
 	}
-	if (!contact_field(contact, out) ||
+	if (!contact_of_report(contact, out) ||
 		!time_field(v[RECEIVED_AT], "received_at", &out->received_at, out) ||
 		(v[OCCURRED_AT].kind == JSON_TEXT &&
 			!time_field(v[OCCURRED_AT], "occurred_at", &out->occurred_at, out)) ||
@@ -160,4 +128,5 @@ static void decode_complaint(
 		judge(d, out);
 }
 
-const struct format_ops format_complaint = {.schema = "complaint/1", .decode = decode_complaint};
+const struct format_ops format_complaint = {
+	.schema = "complaint/1", .of = FEED_COMPLAINTS, .decode = decode_complaint};

@@ -34,6 +34,9 @@ struct field {
  * "report_id". */
 bool fields_sort(struct decoder *d, struct json record, const struct field *fields, size_t n,
 	struct json *values, struct arena *a, struct report *out);
+/* The same of a record that is no report: no report id is looked for. */
+bool members_sort(struct decoder *d, struct json record, const struct field *fields, size_t n,
+	struct json *values, struct report *out);
 /* Check 6 of values that are sorted; `of` stands before a field's name ("contact."). False: quarantined. */
 bool fields_check(const struct field *fields, size_t n, const struct json *values, const char *of,
 	struct report *out);
@@ -54,6 +57,30 @@ bool not_in_future(struct report *out);
 /* Check 10. False: quarantined. */
 bool reporter_field(const struct decoder *d, struct json v, const char *field, struct report *out);
 
+/* The record is a fact of this kind, understood and accepted; the caller fills the rest. NULL: d->full. */
+struct fact *fact_new(struct decoder *d, struct arena *a, enum feed of, struct report *out);
+
+/* contact.c: the facts of one contact, in a report's `contact` or by themselves. */
+enum {
+	CONTACT_SERVICE,
+	CONTACT_MATCHED,
+	CONTACT_ORIGIN,
+	CONTACT_DURATION,
+	CONTACT_MESSAGE_ID,
+	CONTACT_PARTS
+};
+extern const struct field contact_parts[CONTACT_PARTS];
+struct contact_words {
+	enum service service;
+	bool has_service;
+	enum matched matched;
+	enum origin origin;
+	int32_t duration_s; /* -1: absent */
+};
+/* The contact part of check 8; `of` stands before a field's name. False: quarantined. */
+bool contact_field(const struct json values[CONTACT_PARTS], const char *of, struct contact_words *c,
+	struct report *out);
+
 /* validity.c: checks 13, 14 and 17 to 20 of a report whose fields are set (sender_raw, content, times, contact), and its weight. */
 void judge(struct decoder *d, struct report *out);
 
@@ -62,4 +89,6 @@ void identity_of_id(const struct decoder *d, struct report *out);
 void identity_of_reporter(const struct decoder *d, struct report *out);
 void identity_of_body(struct decoder *d, struct report *out);
 
-extern const struct format_ops format_complaint, format_report_sms;
+extern const struct format_ops format_complaint, format_report_sms, format_contacts,
+	format_activity, format_poll_answers, format_provisioning_results, format_notice_results,
+	format_subscriptions;

@@ -8,7 +8,9 @@
 
 #define STAMP_MAX_US (INT64_C(7258118400) * US_PER_S) /* 2200-01-01 */
 
-const struct format_ops *const ingest_formats[] = {&format_complaint, &format_report_sms, NULL};
+const struct format_ops *const ingest_formats[] = {&format_complaint, &format_report_sms,
+	&format_contacts, &format_activity, &format_poll_answers, &format_provisioning_results,
+	&format_notice_results, &format_subscriptions, NULL};
 
 struct decoder *decoder_new(const struct ingest_rules *rules)
 {
@@ -148,8 +150,8 @@ static size_t field_find(const struct field *fields, size_t n, struct slice key)
 	return i;
 }
 
-bool fields_sort(struct decoder *d, struct json record, const struct field *fields, size_t n,
-	struct json *values, struct arena *a, struct report *out)
+static void sort(struct decoder *d, struct json record, const struct field *fields, size_t n,
+	struct json *values)
 {
 	struct json_iter it = json_iter(record);
 	struct slice key;
@@ -165,7 +167,20 @@ bool fields_sort(struct decoder *d, struct json record, const struct field *fiel
 		else if (value.kind != JSON_NULL || fields[i].required)
 			values[i] = value;
 	}
+}
+
+bool fields_sort(struct decoder *d, struct json record, const struct field *fields, size_t n,
+	struct json *values, struct arena *a, struct report *out)
+{
+	sort(d, record, fields, n, values);
 	report_id_take(d, values[1], a, out);
+	return fields_check(fields, n, values, "", out);
+}
+
+bool members_sort(struct decoder *d, struct json record, const struct field *fields, size_t n,
+	struct json *values, struct report *out)
+{
+	sort(d, record, fields, n, values);
 	return fields_check(fields, n, values, "", out);
 }
 
@@ -226,17 +241,17 @@ bool reporter_field(const struct decoder *d, struct json v, const char *field, s
 	return true;
 }
 
-static const struct format_ops *format_find(struct json schema)
+static const struct format_ops *format_find(struct json schema, enum feed of)
 {
 	if (schema.kind == JSON_TEXT)
 		for (const struct format_ops *const *f = ingest_formats; *f != NULL; f++)
-			if (slice_eq(json_text(schema), slice_str((*f)->schema)))
+			if ((*f)->of == of && slice_eq(json_text(schema), slice_str((*f)->schema)))
 				return *f;
 	return NULL;
 }
 
 /* Checks 1 to 5. RC_RETRY: no memory to parse with. */
-static enum rc open_record(struct decoder *d, struct arena *a, struct report *out)
+static enum rc open_record(struct decoder *d, enum feed of, struct arena *a, struct report *out)
 {
 	const struct format_ops *format;
 	struct json record;
@@ -263,18 +278,20 @@ static enum rc open_record(struct decoder *d, struct arena *a, struct report *ou
 		return (void)quarantine(out, "not_json", "the record is %s, not an object",
 			       kind_text(record.kind)),
 		       RC_OK;
-	format = format_find(json_get(record, "schema"));
+	format = format_find(json_get(record, "schema"), of);
 	if (format == NULL) {
-		report_id_take(d, json_get(record, "report_id"), a, out);
+		if (of == FEED_COMPLAINTS)
+			report_id_take(d, json_get(record, "report_id"), a, out);
 		return (void)quarantine(out, "unknown_schema",
-			       "field schema is none of complaint/1, report-sms/1"),
+			       "field schema is none of the topic %s", feed_name(of)),
 		       RC_OK;
 	}
 	format->decode(d, record, a, out);
 	return RC_OK;
 }
 
-enum rc decode(struct decoder *d, const struct kafka_record *r, struct arena *a, struct report *out)
+enum rc decode(struct decoder *d, enum feed of, const struct kafka_record *r, struct arena *a,
+	struct report *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->topic = r->topic;
@@ -288,7 +305,7 @@ enum rc decode(struct decoder *d, const struct kafka_record *r, struct arena *a,
 	out->occurred_at = TIME_NONE;
 	out->duration_s = -1;
 	d->full = false;
-	if (open_record(d, a, out) != RC_OK || d->full)
+	if (open_record(d, of, a, out) != RC_OK || d->full)
 		return RC_LIMIT;
 	return RC_OK;
 }

@@ -19,6 +19,8 @@ struct report {
 	enum disposition disposition;
 	const char *reason; /* static text of docs/judgement.md section 1 and 3 */
 	char detail[96];    /* "field received_at: 31 February" */
+	const struct fact *
+		fact; /* of a record beside the reports, once understood: then nothing below is set */
 	/* understood fields; valid unless QUARANTINED (report_id is set whenever it was readable) */
 	struct slice report_id;
 	enum kind kind;
@@ -61,14 +63,15 @@ struct decoder; /* a thread's scratch: JSON parser */
 struct decoder *decoder_new(const struct ingest_rules *rules);
 void decoder_free(struct decoder *d);
 OWNER(decoder_free, struct decoder);
-/* Understands one record. Never fails on input: what cannot be understood is QUARANTINED with reason and detail. RC_LIMIT only when the arena
+/* Understands one record of a topic. Never fails on input: what cannot be understood is QUARANTINED with reason and detail. RC_LIMIT only when the arena
  * is full (end the batch there and go on with a fresh one). */
-MUST_USE enum rc decode(
-	struct decoder *d, const struct kafka_record *r, struct arena *a, struct report *out);
+MUST_USE enum rc decode(struct decoder *d, enum feed of, const struct kafka_record *r,
+	struct arena *a, struct report *out);
 
-/* The formats in one table, found by the record's schema. */
+/* The formats in one table, found by the topic and the record's schema. */
 struct format_ops {
 	const char *schema; /* "complaint/1" */
+	enum feed of;
 	void (*decode)(struct decoder *d, struct json record, struct arena *a, struct report *out);
 };
 extern const struct format_ops *const ingest_formats[]; /* NULL-ended */

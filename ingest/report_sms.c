@@ -90,4 +90,5 @@ static void decode_report_sms(
 		split(d, text, a, out);
 }
 
-const struct format_ops format_report_sms = {.schema = "report-sms/1", .decode = decode_report_sms};
+const struct format_ops format_report_sms = {
+	.schema = "report-sms/1", .of = FEED_COMPLAINTS, .decode = decode_report_sms};

@@ -48,11 +48,6 @@ static bool content_and_sender(const struct decoder *d, struct report *out)
 	return true;
 }
 
-static bool domestic(const struct sender *s)
-{
-	return s->scope == SCOPE_NUMBER && s->value[0] == '8' && s->value[1] == '4';
-}
-
 /* Checks 17 to 19: the reason, or NULL. */
 static const char *rejection(const struct plan *plan, const struct report *r)
 {
@@ -70,8 +65,10 @@ static const char *rejection(const struct plan *plan, const struct report *r)
 	}
 }
 
-static const char *acceptance(const struct report *r, bool foreign_trunk, int64_t late_after_s)
+static const char *acceptance(struct report *r, int64_t late_after_s)
 {
+	const char *by_contact = contact_reason(r->matched, r->origin, &r->sender, &r->spoofed);
+
 	if (r->sender_hint.scope != SCOPE_NONE)
 		return "old_number";
 	if (r->sender.scope == SCOPE_NONE)
@@ -80,15 +77,11 @@ static const char *acceptance(const struct report *r, bool foreign_trunk, int64_
 	if (r->occurred_at != TIME_NONE &&
 		r->received_at - r->occurred_at > late_after_s * US_PER_S)
 		return "late";
-	if (r->matched == MATCHED_NO)
-		return "no_contact";
-	return foreign_trunk ? "spoofed" : "counted";
+	return by_contact;
 }
 
 void judge(struct decoder *d, struct report *out)
 {
-	bool foreign_trunk;
-
 	if (!content_and_sender(d, out))
 		return;
 	out->content_cut = out->content.len > BOUND_CONTENT;
@@ -100,14 +93,11 @@ void judge(struct decoder *d, struct report *out)
 		out->attribution =
 			sender_attribution(d->rules->plan, &out->sender, &carrier, &by_table);
 	}
-	foreign_trunk = out->origin == ORIGIN_FOREIGN && domestic(&out->sender);
-	out->spoofed =
-		out->sender.scope != SCOPE_NONE && (out->matched == MATCHED_NO || foreign_trunk);
 	out->disposition = DISP_REJECTED;
 	out->reason = rejection(d->rules->plan, out);
 	if (out->reason == NULL) {
 		out->disposition = DISP_ACCEPTED;
-		out->reason = acceptance(out, foreign_trunk, d->rules->late_after_s);
+		out->reason = acceptance(out, d->rules->late_after_s);
 		out->counts = strcmp(out->reason, "counted") == 0;
 	}
 	identity_of_body(d, out);

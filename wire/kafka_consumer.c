@@ -294,6 +294,10 @@ static enum rc on_message_error(
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 		c->down = true;
 		break;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: /* found once it is there; the others go on */
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		log_warn("kafka", "cause=\"%s\"", rd_kafka_message_errstr(m));
+		return RC_OK;
 	default:
 		break;
 	}

@@ -90,7 +90,7 @@ int main(int argc, char **argv)
 				.topic = "complaints", .value = values[done % VARIANTS]};
 			struct report report;
 
-			if (decode(decoder, &r, batch, &report) != RC_OK)
+			if (decode(decoder, FEED_COMPLAINTS, &r, batch, &report) != RC_OK)
 				return 1;
 			accepted += report.disposition == DISP_ACCEPTED;
 			bytes += r.value.len;

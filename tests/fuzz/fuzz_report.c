@@ -1,5 +1,6 @@
 /* Any bytes as a record: decoding ends in one of its dispositions, with a reason, and what it says was understood is inside its bounds. The
- * first byte 0x00 makes the rest the text of a report-sms/1, so that the fuzzer need not find JSON first. */
+ * first byte 0x00 makes the rest the text of a report-sms/1, so that the fuzzer need not find JSON first; 0x01 to 0x06 put the rest on one of
+ * the topics beside the reports. */
 #include "ingest/ingest.h"
 
 #include <assert.h>
@@ -50,6 +51,10 @@ static void check(const struct report *r)
 		assert(r->detail[0] != '\0' && !r->counts);
 		return;
 	}
+	if (r->fact != NULL) {
+		assert(r->disposition == DISP_ACCEPTED && !r->counts);
+		return;
+	}
 	assert(r->report_id.len > 0 && r->reporter.scope == SCOPE_NUMBER);
 	assert(r->content.len == 0 || memchr(r->content.ptr, '\0', r->content.len) == NULL);
 	assert(slice_utf8_valid(r->content) && slice_utf8_valid(r->extra));
@@ -63,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	BUF_OWN struct buf b;
 	struct kafka_record record = {
 		.topic = "complaints", .value = slice_of((const char *)data, size)};
+	enum feed of = FEED_COMPLAINTS;
 	struct report report;
 
 	if (decoder == NULL)
@@ -76,9 +82,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		buf_json(&b, slice_of((const char *)data + 1, size - 1));
 		buf_byte(&b, '}');
 		record.value = buf_slice(&b);
+	} else if (size > 0 && data[0] < FEED_COUNT) {
+		of = (enum feed)data[0];
+		record.value = slice_of((const char *)data + 1, size - 1);
 	}
 	arena_reset(arena);
-	if (decode(decoder, &record, arena, &report) == RC_OK)
+	if (decode(decoder, of, &record, arena, &report) == RC_OK)
 		check(&report);
 	return 0;
 }

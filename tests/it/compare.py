@@ -47,15 +47,17 @@ def records(site, judgement, d, replayed):
     got, reporters, subjects = {}, {}, {}
     for r in site.rows("SELECT topic_part, \"offset\", disposition, reason, weight, reporter, class, service, text_score FROM report"):
         got[r["topic_part"], r["offset"]] = r
-    held = {(r["part"], r["offset"]): r for r in site.rows("SELECT * FROM quarantine WHERE source = %s", site.source)}
+    held = {(r["topic"], r["part"], r["offset"]): r for r in site.rows("SELECT * FROM quarantine WHERE source = %s", site.source)}
     wanted, quarantined, counts = {}, {}, {}
     for j in judgement.judged:
         where = j.where[1:]
         if j.disposition == "quarantined":
-            quarantined[where] = j.reason
+            quarantined[j.where] = j.reason
         elif j.disposition != "duplicate":
             wanted[where] = j
-        counts.setdefault(where[0], dict.fromkeys(("accepted", "rejected", "duplicate", "routed", "quarantined"), 0))[j.disposition] += 1
+        counts.setdefault(j.where[:2], dict.fromkeys(("accepted", "rejected", "duplicate", "routed", "quarantined"), 0))[j.disposition] += 1
+    for place, n in judgement.noted.items():
+        counts.setdefault(place, dict.fromkeys(("accepted", "rejected", "duplicate", "routed", "quarantined"), 0))["accepted"] += n
     for where in d.keys("report", {k: (v["disposition"], v["reason"]) for k, v in got.items()}, {k: (v.disposition, v.reason) for k, v in wanted.items()}):
         r, j = got[where], wanted[where]
         d.same(f"report {j.report_id} at {where}", (DISPOSITIONS[r["disposition"]], r["reason"]), (j.disposition, j.reason))
@@ -71,10 +73,10 @@ def records(site, judgement, d, replayed):
     for where in d.keys("quarantine", {k: v["reason"] for k, v in held.items()}, quarantined):
         d.same(f"quarantine {where}", held[where]["reason"], quarantined[where])
     for r in site.rows("SELECT * FROM conservation WHERE source = %s", site.source):
-        want = counts.get(r["part"], {})
+        want = counts.get((r["topic"], r["part"]), {})
         if not replayed:
             have = {"accepted": r["accepted"], "rejected": r["rejected"], "duplicate": r["duplicates"], "routed": r["routed"], "quarantined": r["quarantined"]}
-            d.same(f"partition {r['part']}", have, want or dict.fromkeys(have, 0))
+            d.same(f"partition {r['topic']}/{r['part']}", have, want or dict.fromkeys(have, 0))
         d.same(f"missing in partition {r['part']}", r["missing"], 0)
     return subjects
 

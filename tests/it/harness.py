@@ -1,6 +1,7 @@
 """A site: one installation under test, with its own database, Redis number, topic, source and configuration, and the engine's
 processes as objects. Knows how to put records in and when everything is at rest; what must then be true is compare.py's.
 """
+import collections
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ from stand import TOP, wait_for
 
 BIN = pathlib.Path(os.environ.get("KHIEN_BIN") or TOP / "build/khien").resolve()
 PROTECTED = TOP / "tests/data/reports/protected.csv"
+FEEDS = ("contacts", "activity", "poll_answers", "provisioning_results", "notice_results", "subscriptions")
 TAKEN = set()
 
 
@@ -86,20 +88,23 @@ class Engine:
 
 
 class Site:
-    def __init__(self, stand, folder, number, partitions=1, mode="auto", rules=None, protected=PROTECTED, dsn=None, **settings):
+    def __init__(self, stand, folder, number, partitions=1, mode="auto", rules=None, protected=PROTECTED, dsn=None, feeds=(), **settings):
         self.stand, self.dir = stand, folder
         folder.mkdir(parents=True)
         self.source = self.topic = f"t{os.getpid()}-{number}"
         self.database = self.source.replace("-", "_")
         self.partitions, self.redis_number = partitions, number % 16
         self.mode, self.rules, self.protected = mode, pathlib.Path(rules or TOP / "tests/it/pack"), protected
+        self.feeds = {f: f"{self.topic}-{f}" for f in feeds}  # topics beside the reports
+        self.aside = collections.Counter()  # (topic, partition) -> records put there
         self.engines, self.stream, self.produced, self._token = [], [], [0] * partitions, None
         self.settings, self.dsn = settings, dsn or f"host={stand.pg_host} port={stand.pg_port} user=khien dbname={self.database}"
         stand.sql(f"CREATE DATABASE {self.database}")
         self._db = None
         self.redis = stand.redis(self.redis_number)
         self.redis.flushdb()
-        stand.topic(self.topic, partitions)
+        for topic in (self.topic, *self.feeds.values()):
+            stand.topic(topic, partitions)
         self.producer = confluent_kafka.Producer(
             {"bootstrap.servers": stand.kafka, "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 120000, "log_level": 0}
         )
@@ -123,7 +128,7 @@ class Site:
             "kafka": {
                 "brokers": self.stand.kafka,
                 "group": self.source,
-                "topics": {"complaints": self.topic},
+                "topics": {"complaints": self.topic, **{f: self.feeds.get(f, "") for f in FEEDS}},
                 "extra": ["session.timeout.ms=1500", "heartbeat.interval.ms=300"],
             },
             "database": {"dsn": self.dsn},
@@ -183,7 +188,8 @@ class Site:
             self._db.close()
         self.redis.close()
         self.stand.sql(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
-        self.stand.drop_topic(self.topic)
+        for topic in (self.topic, *self.feeds.values()):
+            self.stand.drop_topic(topic)
 
     # --- the ledger
 
@@ -230,6 +236,18 @@ class Site:
         if wait:
             self.flush()
 
+    def note(self, feed, values, partition=None):
+        """Records onto a topic beside the reports; values as in produce()."""
+        topic, stamp = self.feeds[feed], int(time.time() * 1000)
+        for it in values:
+            key, value = it if isinstance(it, tuple) else (None, it)
+            p = partition if partition is not None else zlib.crc32((key or "").encode()) % self.partitions
+            self.producer.produce(topic, value=value, partition=p, timestamp=stamp, on_delivery=self.delivered)
+            self.stream.append((topic, p, self.aside[topic, p], value, stamp * 1000))
+            self.aside[topic, p] += 1
+            self.producer.poll(0)
+        self.flush()
+
     def read_topic(self, topic=None, partitions=None):
         """All records of a topic as (topic, partition, offset, value, key), in partition order."""
         topic, out = topic or self.topic, []
@@ -255,7 +273,7 @@ class Site:
         assert error is None, error
 
     def total(self):
-        return sum(self.produced)
+        return sum(self.produced) + sum(self.aside.values())
 
     # --- at rest
 
@@ -303,9 +321,11 @@ class Site:
 
     def world(self):
         protected = self.protected if self.protected else None
-        return oracle.World(
+        it = oracle.World(
             TOP / "etc/numbers", "viettel", self.rules, TOP / "etc/fold/homoglyphs.tsv", TOP / "etc/policy.yaml", protected, self.mode
         )
+        it.feeds = {topic: feed for feed, topic in self.feeds.items()}
+        return it
 
     def judgement(self):
         return oracle.judge(self.world(), self.stream)

@@ -55,5 +55,5 @@ static inline void world_decode(struct world *w, struct slice value, struct repo
 	struct kafka_record r = {
 		.topic = "complaints", .partition = 3, .offset = 77, .value = value};
 
-	CHECK_INT(decode(w->decoder, &r, w->arena, out), RC_OK);
+	CHECK_INT(decode(w->decoder, FEED_COMPLAINTS, &r, w->arena, out), RC_OK);
 }

@@ -437,8 +437,8 @@ static void test_full_arena(void)
 		.value = SLICE(GOOD ",\"content\":\"0123456789012345678901234567890123456789\"}")};
 	struct report out;
 
-	CHECK_INT(decode(w.decoder, &r, small, &out), RC_LIMIT);
-	CHECK_INT(decode(w.decoder, &r, w.arena, &out), RC_OK);
+	CHECK_INT(decode(w.decoder, FEED_COMPLAINTS, &r, small, &out), RC_LIMIT);
+	CHECK_INT(decode(w.decoder, FEED_COMPLAINTS, &r, w.arena, &out), RC_OK);
 	CHECK_STR(out.reason, "counted");
 	arena_free(small);
 }
@@ -472,7 +472,7 @@ static void test_future(void)
 			struct report out;
 
 			arena_reset(w.arena);
-			CHECK_INT(decode(w.decoder, &r, w.arena, &out), RC_OK);
+			CHECK_INT(decode(w.decoder, FEED_COMPLAINTS, &r, w.arena, &out), RC_OK);
 			CHECK_STR(out.reason,
 				stamps[i].quarantined ? "received_in_future" : "counted");
 			CHECK_INT(out.report_id.len > 0, true);

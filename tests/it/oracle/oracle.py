@@ -24,6 +24,8 @@ class World:
             self.policy = yaml.safe_load(f)
         self.protected = read_protected(protected_file) if protected_file else []
         self.mode = mode
+        self.feeds = {}  # topic -> what it holds beside reports
+        self.polls = set()  # the polls that were asked
 
     def is_protected(self, scope, value, service):
         return any(
@@ -71,6 +73,8 @@ class Judgement:
         self.world = world
         self.judged = []
         self.claims = {}  # report id -> identity
+        self.noted = collections.Counter()  # (topic, partition) -> facts that were understood
+        self.contacts = {}  # report id -> (place, matched, origin) of the last contact fact
         self.votes = collections.defaultdict(lambda: collections.defaultdict(votes.Vote))
         self.cases = {}  # (scope, value, service, class) -> [reports, first received_at]
         self.totals = collections.defaultdict(collections.Counter)  # (topic, partition) -> disposition -> count
@@ -80,6 +84,25 @@ class Judgement:
         self.judged.append(one)
         self.totals[where[:2]][one.disposition] += 1
         return one
+
+    def take_fact(self, feed, where, value, stamped=None):
+        """A record beside the reports: accepted or quarantined. Contacts change what reports weigh."""
+        disposition, reason = "accepted", "noted"
+        try:
+            it = records.read_fact(feed, value, self.world.plan, stamped)
+            if feed == "poll_answers" and it["poll_id"] not in self.world.polls:
+                raise records.Bad("unknown_poll")
+        except records.Bad as e:
+            disposition, reason, it = "quarantined", e.args[0], None
+        if feed == "contacts" and it is not None:
+            place = (where[2], where[1])
+            if it.report_id not in self.contacts or self.contacts[it.report_id][0] < place:
+                self.contacts[it.report_id] = (place, it.matched, it.origin)
+        if disposition == "quarantined":
+            self.judged.append(Judged(where, None, disposition, reason, None, None, False, rules.Verdict("", 0.0, [])))
+        else:
+            self.noted[where[:2]] += 1
+        self.totals[where[:2]][disposition] += 1
 
     def judge(self, where, value, stamped=None):
         plan, empty = self.world.plan, rules.Verdict("", 0.0, [])
@@ -105,6 +128,11 @@ class Judgement:
 
     def accept(self, it, report):
         policy = self.world.policy
+        if report.report_id in self.contacts:
+            _, matched, origin = self.contacts[report.report_id]
+            report = report._replace(matched=matched, origin=origin)
+            given = it
+            it = lambda *a: given(*a)._replace(report=report)  # noqa: E731
         verdict = self.world.pack.verdict(report.content)
         scam = (
             report.kind == "LD"
@@ -182,8 +210,13 @@ class Judgement:
 
 
 def judge(world, stream):
-    """stream: (topic, partition, offset, value) in order, and the record's timestamp when there is one."""
+    """stream: (topic, partition, offset, value) in order, and the record's timestamp when there is one. Contact facts are looked at
+    first: whether they came before or after their report must make no difference."""
     it = Judgement(world)
     for topic, partition, offset, value, *stamped in stream:
-        it.take((topic, partition, offset), value, *stamped)
+        if topic in world.feeds:
+            it.take_fact(world.feeds[topic], (topic, partition, offset), value, *stamped)
+    for topic, partition, offset, value, *stamped in stream:
+        if topic not in world.feeds:
+            it.take((topic, partition, offset), value, *stamped)
     return it

@@ -244,3 +244,102 @@ def read_record(value, plan, stamped=None):
         raise Bad("unknown_schema")
     except Bad as e:
         raise Bad(e.args[0], report_id) from None
+
+
+# --- records beside the reports (docs/formats.md)
+
+NUMBER = "a whole number"
+COUNTS = ("sms_out", "calls_out", "sms_in", "calls_in", "new_contacts", "short_calls", "short_gaps", "distinct_peers")
+FACTS = {
+    "contacts": [("report_id", str, True), *CONTACT],
+    "activity": [("sender", str, True), ("from", str, True), ("to", str, True), *((c, NUMBER, False) for c in COUNTS)],
+    "poll_answers": [("poll_id", str, True), ("sender", str, True), ("yes", NUMBER, True), ("no", NUMBER, True), ("silent", NUMBER, True)],
+    "provisioning_results": [("request_id", str, True), ("status", str, True), ("at", str, True)],
+    "notice_results": [("request_id", str, True), ("delivered", bool, True), ("at", str, True)],
+    "subscriptions": [("msisdn", str, True), ("event", str, True), ("carrier", str, False), ("at", str, True)],
+}
+STATUSES, EVENTS = ("done", "failed", "not_ours"), ("reassigned", "ported_in", "ported_out", "terminated")
+LONGEST = 31 * 86400 * 1_000_000
+
+
+class Contact(NamedTuple):
+    report_id: str
+    matched: str
+    origin: str
+
+
+def typed(it, table):
+    """fields_of with whole numbers."""
+    for name, kind, needed in table:
+        if kind is NUMBER and name in it and not (it[name] is None and not needed):
+            if isinstance(it[name], bool) or not isinstance(it[name], int):
+                raise Bad("wrong_type")
+    return fields_of(it, [(n, int if k is NUMBER else k, need) for n, k, need in table])
+
+
+def past(text, stamped):
+    at = parse_time(text)
+    if stamped is not None and at - stamped > MAX_AHEAD:
+        raise Bad("bad_time")
+    return at
+
+
+def printable(text):
+    if not 1 <= len(text) <= 128 or any(not "!" <= c <= "~" for c in text):
+        raise Bad("bad_id")
+
+
+def counted(n):
+    if n is not None and not 0 <= n < 2**32:
+        raise Bad("bad_count")
+
+
+def known_sender(plan, text, at):
+    if plan.sender(text, at).found != "ok":
+        raise Bad("bad_sender")
+
+
+def read_fact(feed, value, plan, stamped=None):
+    """A Contact, the fields of another fact, or Bad(reason)."""
+    if value is None:
+        raise Bad("tombstone")
+    if len(value) > MAX_RECORD:
+        raise Bad("too_large")
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Bad("not_utf8") from None
+    it = parse_json(text)
+    if it.get("schema") != feed.replace("_", "-") + "/1":
+        raise Bad("unknown_schema")
+    f = typed(it, FACTS[feed])
+    if feed == "contacts":
+        check_id(f["report_id"])
+        check_contact({**f, "duration_s": it.get("duration_s")})
+        return Contact(f["report_id"], f["matched"] or "unchecked", f["origin"] or "unknown")
+    if feed == "activity":
+        begin, end = parse_time(f["from"]), past(f["to"], stamped)
+        if not 0 < end - begin <= LONGEST:
+            raise Bad("bad_span")
+        known_sender(plan, f["sender"], begin)
+        for name in COUNTS:
+            counted(f[name])
+    elif feed == "poll_answers":
+        printable(f["poll_id"])
+        known_sender(plan, f["sender"], 0)
+        for name in ("yes", "no", "silent"):
+            counted(f[name])
+    elif feed == "subscriptions":
+        if plan.msisdn(f["msisdn"]) is None:
+            raise Bad("bad_number")
+        if f["event"] not in EVENTS:
+            raise Bad("bad_status")
+        if f["carrier"] is not None and (len(f["carrier"].encode()) > 63 or "\0" in f["carrier"]):
+            raise Bad("bad_carrier")
+        past(f["at"], stamped)
+    else:
+        printable(f["request_id"])
+        if feed == "provisioning_results" and f["status"] not in STATUSES:
+            raise Bad("bad_status")
+        past(f["at"], stamped)
+    return f
