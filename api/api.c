@@ -11,6 +11,8 @@
 	(5 * US_PER_S) /* what asks the database anyway believes nothing older; what is answered   \
 			* from memory is believed until the list itself is too old */
 #define LOG_LINES_PER_S 50
+#define FOLLOW_MS \
+	200 /* a release is told of at once; this is for what was missed, and for deadlines */
 
 /* ---- rights ---- */
 
@@ -46,6 +48,16 @@ static bool permitted(struct exchange *x, const struct request *r)
 		return false;
 	}
 	return true;
+}
+
+bool token_still_good(struct api *a, const struct request *r)
+{
+	uint8_t mac[SHA256_LEN];
+	struct token_who who;
+
+	keys_token_mac(a->s.keys, slice_str(r->token), mac);
+	return tokens_get(a->tokens, mac, a->s.clk->now_us(a->s.clk), api_mono(a),
+		       a->stale_max_s * US_PER_S + TOKENS_OLD_US, &who) == RC_OK;
 }
 
 /* What is known of the token in memory. False: answered. */
@@ -192,6 +204,17 @@ static void done(void *arg, struct exchange *x, int status)
 		r != NULL && r->cause[0] != '\0' ? "\"" : "", left_out);
 }
 
+static void ended(void *arg, struct exchange *x, bool whole)
+{
+	struct api *a = arg;
+	const struct request *r = request_of(x);
+
+	if (x_streams(x))
+		metric_add(a->m.streams, -1);
+	else if (whole && r != NULL && r->given > 0)
+		notes_fetched(a, x, r->list, r->given);
+}
+
 /* ---- following the list ---- */
 
 bool mirror_fresh(const struct api *a, struct list_mark *mark)
@@ -201,24 +224,35 @@ bool mirror_fresh(const struct api *a, struct list_mark *mark)
 	return mirror_mark(a->mirror, mark, &synced) && api_mono(a) - synced < US_PER_S;
 }
 
-static void wake(struct api *a, struct list_mark *last)
+static void wake(struct api *a, struct pg *pg, struct list_mark *last)
 {
 	struct list_mark mark = {0};
 	int64_t synced;
 
 	if (!mirror_mark(a->mirror, &mark, &synced))
 		mark.release = -1;
+	if (pg != NULL && mark.release > last->release && strcmp(mark.list, last->list) == 0)
+		stream_prepare(a, pg, last, &mark);
 	work_wake(a, mark.release, strcmp(mark.list, last->list) != 0, api_mono(a));
 	*last = mark;
+}
+
+/* A connection that is told of releases. */
+static enum rc listen(struct api *a, struct pg **pg, struct err *e)
+{
+	struct pg_options o = {.dsn = conf_text(a->s.conf, "database.dsn"), .name = "khien-mirror"};
+	enum rc rc = pg_open(&o, pg, e);
+
+	return rc == RC_OK ? pg_script(*pg, "LISTEN khien_release", e) : rc;
 }
 
 static void *follow(void *arg)
 {
 	struct api *a = arg;
-	struct pg_options o = {.dsn = conf_text(a->s.conf, "database.dsn"), .name = "khien-mirror"};
 	struct list_mark last = {0};
 	struct pg *pg = NULL;
 	unsigned failures = 0;
+	bool rung;
 
 	while (!api_stopping(a)) {
 		struct err e = {0};
@@ -226,13 +260,14 @@ static void *follow(void *arg)
 		if (pg != NULL && pg_broken(pg))
 			pg_close(TAKE(pg));
 		if (pg == NULL)
-			rc = pg_open(&o, &pg, &e);
+			rc = listen(a, &pg, &e);
 		if (rc == RC_OK)
 			rc = mirror_follow(a->mirror, pg, api_mono(a), &e);
-		wake(a, &last);
-		if (rc == RC_OK || rc == RC_NONE) {
+		wake(a, rc == RC_OK ? pg : NULL, &last);
+		if (rc == RC_NONE)
+			rc = pg_notified(pg, FOLLOW_MS, &rung, &e);
+		if (rc == RC_OK) {
 			failures = 0;
-			wait_ms(rc == RC_OK ? 1 : 15, NULL);
 			continue;
 		}
 		if (failures == 0)
@@ -274,6 +309,7 @@ static void register_metrics(struct api *a)
 	a->m.shed = metric_family(METRIC_COUNTER, "khien_http_shed_total", "what",
 		"Requests answered 503 because too many waited.");
 	a->m.long_polls = gauge("khien_http_long_polls", "Requests that wait for a release.");
+	a->m.streams = gauge("khien_http_streams", "Streams of changes that are open.");
 	a->m.list_release = gauge(
 		"khien_lookup_release", "Release of the list in memory; -1: none is loaded yet.");
 	a->m.list_entries = gauge("khien_lookup_entries", "Entries of the list in memory.");
@@ -301,7 +337,9 @@ static enum rc api_new(const struct api_settings *s, struct api **out, struct er
 	a->tokens = tokens_new();
 	a->snapshots = snapshots_new();
 	a->answers = answers_new();
-	if (a->tokens == NULL || a->snapshots == NULL || a->answers == NULL)
+	a->notes = notes_new();
+	a->heartbeat_ms = conf_int(s->conf, "api.heartbeat") * 1000;
+	if (a->notes == NULL || a->tokens == NULL || a->snapshots == NULL || a->answers == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
 	return mirror_new(&a->mirror, e);
 }
@@ -339,6 +377,8 @@ enum rc api_start(const struct api_settings *s, struct api **out, struct err *e)
 		.admit = admit,
 		.dispatch = dispatch,
 		.done = done,
+		.ended = ended,
+		.idle = stream_idle,
 		.arg = a,
 	};
 	if (rc == RC_OK)
@@ -369,6 +409,7 @@ void api_stop(struct api *a)
 	work_stop(a);
 	http_stop(a->http, STOP_WAIT_MS);
 	answers_free(a->answers);
+	notes_free(a->notes);
 	snapshots_free(a->snapshots);
 	tokens_free(a->tokens);
 	mirror_free(a->mirror);

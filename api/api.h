@@ -1,4 +1,5 @@
-/* api: the HTTP edge: routes, tokens, problem+json, metrics, health, the status page. libmicrohttpd only in http_mhd.c. */
+/* api: the HTTP edge: routes, tokens, problem+json, metrics, health, the status page. libmicrohttpd only in
+ * http_mhd.c, http_request.c and http_answer.c. */
 #pragma once
 
 #include "cases/cases.h"

@@ -12,6 +12,49 @@ bool arg_text(struct exchange *x, const char *name, struct slice *out)
 	return false;
 }
 
+bool consumer_well_formed(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!((s.ptr[i] >= '0' && s.ptr[i] <= '9') ||
+			    (s.ptr[i] >= 'a' && s.ptr[i] <= 'z') ||
+			    (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z') || s.ptr[i] == '-' ||
+			    s.ptr[i] == '_' || s.ptr[i] == '.'))
+			return false;
+	return s.len > 0 && s.len < 64;
+}
+
+bool arg_consumer(struct exchange *x, char out[64])
+{
+	struct slice s;
+
+	out[0] = '\0';
+	if (!arg_text(x, "consumer", &s))
+		return false;
+	if (s.ptr != NULL && !consumer_well_formed(s)) {
+		http_problem(x, 400, "Bad Request",
+			"consumer is a name of at most 63 letters, digits, dots, dashes and "
+			"underscores");
+		return false;
+	}
+	if (s.ptr != NULL)
+		snprintf(out, 64, "%.*s", (int)s.len, s.ptr);
+	return true;
+}
+
+void answer_gone(struct exchange *x, int64_t after, const struct list_mark *mark)
+{
+	BUF_OWN struct buf b;
+
+	buf_init(&b, 4096);
+	buf_fmt(&b,
+		"{\"type\":\"about:blank\",\"title\":\"Gone\",\"status\":410,\"detail\":\"this "
+		"list cannot be followed from release %lld: it is another one, ahead, or too old; "
+		"start with a snapshot\",\"start\":\"/v1/feed/snapshot\",\"list\":\"%s\","
+		"\"release\":%lld,\"request_id\":\"%s\"}\n",
+		(long long)after, mark->list, (long long)mark->release, x_request_id(x));
+	http_answer(x, 410, "application/problem+json", buf_slice(&b));
+}
+
 bool arg_service(struct exchange *x, int *service)
 {
 	enum service found;

@@ -18,7 +18,8 @@ static bool changes_args(struct exchange *x, struct changes *out)
 	if (!arg_service(x, &out->service) || !arg_text(x, "list", &list) ||
 		!arg_text(x, "after", &after) ||
 		!arg_int(x, "after", 0, INT64_MAX, 0, &out->after) ||
-		!arg_int(x, "wait", 0, INT32_MAX, 0, &out->wait_s))
+		!arg_int(x, "wait", 0, INT32_MAX, 0, &out->wait_s) ||
+		!arg_consumer(x, request_of(x)->consumer))
 		return false;
 	if (list.ptr == NULL || after.ptr == NULL || list.len == 0 ||
 		list.len >= sizeof(out->list)) {
@@ -33,20 +34,14 @@ static bool changes_args(struct exchange *x, struct changes *out)
 	return true;
 }
 
-static void answer_gone(struct exchange *x, const struct changes *c, const struct list_mark *mark)
+/* Noted when it has gone out whole. */
+static void give(struct exchange *x, const struct changes *c, int64_t to, struct shared *text)
 {
-	BUF_OWN struct buf b;
+	struct request *r = request_of(x);
 
-	buf_init(&b, 4096);
-	buf_fmt(&b,
-		"{\"type\":\"about:blank\",\"title\":\"Gone\",\"status\":410,\"detail\":\"this "
-		"list "
-		"cannot be followed from release %lld: it is another one, ahead, or too old; start "
-		"with a "
-		"snapshot\",\"start\":\"/v1/feed/snapshot\",\"list\":\"%s\",\"release\":%lld,"
-		"\"request_id\":\"%s\"}\n",
-		(long long)c->after, mark->list, (long long)mark->release, x_request_id(x));
-	http_answer(x, 410, "application/problem+json", buf_slice(&b));
+	snprintf(r->list, sizeof(r->list), "%.36s", c->list); /* the head's own by now */
+	r->given = to;
+	http_answer_shared(x, 200, "application/json", text);
 }
 
 /* True: there is nothing new, and the exchange waits for it. */
@@ -74,13 +69,13 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 			return;
 		text = answers_get(a->answers, key, mark.release);
 		if (text != NULL) {
-			http_answer_shared(x, 200, "application/json", text);
+			give(x, &c, changes_to(shared_text(text)), text);
 			return;
 		}
 	}
 	enum rc rc = feed_changes(pg, c.list, c.after, c.service, &b, &mark, &e);
 	if (rc == RC_CONFLICT && e.state[0] == '\0') {
-		answer_gone(x, &c, &mark);
+		answer_gone(x, c.after, &mark);
 		return;
 	}
 	/* the list in memory may be a moment behind, so that only the ledger can tell that there is nothing new */
@@ -94,7 +89,7 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 		return;
 	}
 	answers_put(a->answers, key, mark.release, text);
-	http_answer_shared(x, 200, "application/json", text);
+	give(x, &c, changes_to(shared_text(text)), text);
 }
 
 void handle_exempt(struct api *a, struct pg *pg, struct exchange *x)
@@ -125,6 +120,7 @@ void handle_buckets(struct api *a, struct pg *pg, struct exchange *x)
 	int service;
 
 	(void)pg;
+	buf_init(&b, 64 * 1024);
 	if (!arg_service(x, &service))
 		return;
 	if (t == NULL) {
@@ -132,7 +128,6 @@ void handle_buckets(struct api *a, struct pg *pg, struct exchange *x)
 			x, err_set(&e, RC_RETRY, "the list in memory is unknown or stale"), &e);
 		return;
 	}
-	buf_init(&b, 64 * 1024);
 	table_mark(t, service, &mark);
 	feed_buckets(t, service, buckets);
 	digest_hex(&mark.digest, hex);

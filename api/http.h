@@ -1,5 +1,5 @@
 /* HTTP as the routes see it: a request in flight is one struct exchange, answered exactly once, by whoever holds it. libmicrohttpd stands behind
- * http_mhd.c only. */
+ * http_mhd.c, http_request.c and http_answer.c only. */
 #pragma once
 
 #include "base/base.h"
@@ -15,6 +15,10 @@ typedef enum dispatched http_dispatch(void *arg, struct exchange *x);
 typedef bool http_admit(void *arg, struct exchange *x);
 /* Told of every answer when it starts on its way. */
 typedef void http_done(void *arg, struct exchange *x, int status);
+/* Told when an exchange ends, by a thread of HTTP; whole: the answer went out to its last byte. x is gone afterwards. */
+typedef void http_ended(void *arg, struct exchange *x, bool whole);
+/* All of a stream's pieces are sent: whoever takes the exchange calls http_push or http_break, once. False: nobody does, it is broken off. */
+typedef bool http_idle(void *arg, struct exchange *x);
 
 struct http_options {
 	const char *host; /* name or address; IPv6 in brackets */
@@ -27,6 +31,8 @@ struct http_options {
 	http_admit *admit;
 	http_dispatch *dispatch;
 	http_done *done;
+	http_ended *ended;
+	http_idle *idle;
 	void *arg;
 };
 
@@ -45,8 +51,9 @@ int x_query(const struct exchange *x, const char *name, struct slice *out);
 struct slice x_header(const struct exchange *x, const char *name); /* ptr NULL when absent */
 struct slice x_body(const struct exchange *x);
 bool x_loopback(const struct exchange *x); /* the peer is 127.0.0.0/8 or ::1, and no proxy */
-const char *x_request_id(const struct exchange *x); /* ours, or a well-formed X-Request-Id */
-bool x_gone(const struct exchange *x);              /* of one that is LATER: the client hung up */
+void x_address(const struct exchange *x, char out[64]); /* the peer's; behind a proxy the proxy's */
+const char *x_request_id(const struct exchange *x);     /* ours, or a well-formed X-Request-Id */
+bool x_gone(const struct exchange *x); /* of one that is LATER: the client hung up */
 /* Percent-decodes s and ends it with a NUL. False with a sentence in *why: not well-formed, a NUL, no UTF-8, or longer than room. */
 bool http_decode(struct slice s, char *out, size_t room, const char **why);
 /* A place for the routes' own state; freed with free() when the exchange ends. */
@@ -69,6 +76,12 @@ void shared_free(struct shared *s); /* NULL is fine */
 OWNER(shared_free, struct shared);
 struct slice shared_text(const struct shared *s);
 void http_answer_shared(struct exchange *x, int status, const char *type, struct shared *body);
+/* An answer that goes on: `first`, then what http_push brings whenever the exchange was idle. Pieces are borrowed. */
+void http_answer_stream(struct exchange *x, const char *type, struct shared *first);
+bool x_streams(const struct exchange *x); /* its stream has begun */
+void http_push(struct exchange *x, struct shared *piece);
+/* Ends the connection without the end of the body, so that the client sees that something is missing. */
+void http_break(struct exchange *x);
 /* RFC 9457. detail is a sentence for a person. */
 void http_problem(struct exchange *x, int status, const char *title, const char *fmt, ...)
 	PRINTF(4, 5);

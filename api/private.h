@@ -15,6 +15,7 @@
 struct tokens;
 struct snapshots;
 struct answers;
+struct notes;
 
 enum lane_of { LANE_DATABASE, LANE_MEMORY, LANES };
 
@@ -27,10 +28,11 @@ struct api {
 	struct answers *answers;
 	struct {
 		struct metric *requests, *seconds, *lookups, *shed;
-		struct metric_cell *long_polls, *list_release, *list_entries, *list_bytes,
+		struct metric_cell *long_polls, *streams, *list_release, *list_entries, *list_bytes,
 			*list_age;
 	} m;
-	int64_t stale_max_s;
+	struct notes *notes;
+	int64_t stale_max_s, heartbeat_ms;
 	size_t queue_max;
 	/* exchanges that wait for a thread with a database connection; all under lock */
 	pthread_mutex_t lock;
@@ -90,10 +92,16 @@ struct request {
 	struct token_who who;
 	bool known; /* who is filled, or nobody needs to be */
 	int64_t started_us, queued_us;
-	int64_t after, deadline_us; /* of a long poll */
+	int64_t after, deadline_us; /* of a long poll or a stream */
 	bool waited;
-	char token[160]; /* as it was given, in whatever form */
-	char cause[256]; /* of a failure: for the log only */
+	char list[40]; /* what is followed */
+	int service;
+	char consumer[64];     /* who follows; "": nobody said */
+	bool memory_is_enough; /* of a stream: the next piece needs no database, as far as we know */
+	int64_t given;         /* the release that the answer brings to the client; 0: none */
+	bool gone;             /* of a stream: it was told that it cannot go on */
+	char token[160];       /* as it was given, in whatever form */
+	char cause[256];       /* of a failure: for the log only */
 };
 static inline struct request *request_of(struct exchange *x)
 {
@@ -122,6 +130,9 @@ bool base64_decode(struct slice s, char *out,
 /* The token of a request, kept in r; the empty slice: none was given. */
 struct slice token_given(const struct exchange *x, struct request *r);
 
+/* Of one that goes on for long: it was neither revoked nor has it ended, as far as memory knows. */
+bool token_still_good(struct api *a, const struct request *r);
+
 /* ---- work.c: threads for what takes longer, most with a database connection, and long polls ---- */
 MUST_USE bool work_start(struct api *a);
 void work_stop(struct api *a); /* answers everything that waits, then ends the threads */
@@ -131,11 +142,43 @@ bool work_queue(struct api *a, struct exchange *x);
  * set. False: we are stopping, answer now. */
 bool api_wait_for_release(struct api *a, struct exchange *x, int64_t after, int64_t wait_ms);
 /* Moves the long polls that are due to the database threads: release and change of lineage, deadline, a client that hung up. */
+/* Once more into the queue, by whoever holds it. False: we are stopping. */
+bool work_again(struct api *a, struct exchange *x);
+/* Which services streams that have `after` wait for; [0]: both. */
+void work_streams_at(struct api *a, int64_t after, bool wanted[]);
 void work_wake(struct api *a, int64_t release, bool other_list, int64_t mono_us);
 /* Whether the token of a request that needs one holds, asked in the ledger. False: answered. */
 bool identify(struct api *a, struct pg *pg, struct exchange *x);
 
+/* ---- notes.c: who was given what ---- */
+enum note_kind { NOTE_FETCHED, NOTE_PULLED };
+struct note {
+	enum note_kind kind;
+	char name[64];    /* of a consumer; of a token */
+	char address[64]; /* "", or of a puller */
+	char agent[64];   /* the token's name; User-Agent */
+	char list[40];
+	int64_t release, at_us;
+	bool fresh; /* not yet in the ledger */
+};
+struct notes *notes_new(void);
+void notes_free(struct notes *n);
+void notes_put(struct notes *n, const struct note *one);
+bool notes_get(struct notes *n, struct note *inout); /* by kind, name and address */
+/* The exchange's consumer was given the list up to a release, whole. */
+void notes_fetched(struct api *a, struct exchange *x, const char *list, int64_t release);
+MUST_USE enum rc notes_write(struct notes *n, struct pg *pg, struct err *e);
+
+/* "to" of an answer with changes; it stands before any value of a stranger's. */
+int64_t changes_to(struct slice changes);
+/* ---- stream.c ---- */
+/* Makes the event of a release before the streams that wait for it are woken. */
+void stream_prepare(
+	struct api *a, struct pg *pg, const struct list_mark *was, const struct list_mark *now);
+bool stream_idle(void *api, struct exchange *x);
+
 /* ---- handlers ---- */
+void handle_stream(struct api *a, struct pg *pg, struct exchange *x);
 void handle_lookup(struct api *a, struct pg *pg, struct exchange *x);
 void handle_lookup_many(struct api *a, struct pg *pg, struct exchange *x);
 void handle_snapshot(struct api *a, struct pg *pg, struct exchange *x);
@@ -178,6 +221,11 @@ void answers_put(struct answers *s, const char *key, int64_t state, struct share
 /* ---- helpers of handlers ---- */
 /* A parameter that may be given once: false and answered with 400 when it was repeated. out->ptr NULL: absent. */
 bool arg_text(struct exchange *x, const char *name, struct slice *out);
+/* The consumer parameter: "" when absent. */
+bool arg_consumer(struct exchange *x, char out[64]);
+bool consumer_well_formed(struct slice s); /* 1 to 63 of A-Z a-z 0-9 . _ - */
+/* 410, with where to start. */
+void answer_gone(struct exchange *x, int64_t after, const struct list_mark *mark);
 /* The service parameter: false and answered with 400 when it is wrong. *service -1: not given. */
 bool arg_service(struct exchange *x, int *service);
 bool arg_int(

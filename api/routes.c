@@ -14,6 +14,7 @@ const struct route api_routes[] = {
 	{"POST", "/v1/lookup", FEEDS, IN_MEMORY, handle_lookup_many},
 	{"GET", "/v1/feed/snapshot", FEEDS, ON_THREAD, handle_snapshot},
 	{"GET", "/v1/feed/changes", FEEDS, WITH_DATABASE, handle_changes},
+	{"GET", "/v1/feed/stream", FEEDS, WITH_DATABASE, handle_stream},
 	{"GET", "/v1/feed/exempt", FEEDS, WITH_DATABASE, handle_exempt},
 	{"GET", "/v1/feed/buckets", FEEDS, ON_THREAD, handle_buckets},
 	{"GET", "/v1/feed/kannel.txt", FEEDS, LAST_GOOD, handle_kannel},

@@ -113,6 +113,8 @@ static void send(struct exchange *x, const struct form *k, int service, bool gzi
 		close(fd);
 		return;
 	}
+	snprintf(request_of(x)->list, sizeof(request_of(x)->list), "%s", k->mark.list);
+	request_of(x)->given = k->mark.release;
 	set_headers(x, &k->mark, service);
 	if (gzip)
 		x_set_header(x, "Content-Encoding", "gzip");
@@ -157,7 +159,7 @@ void handle_snapshot(struct api *a, struct pg *pg, struct exchange *x)
 	int service;
 
 	(void)pg;
-	if (!arg_service(x, &service))
+	if (!arg_service(x, &service) || !arg_consumer(x, request_of(x)->consumer))
 		return;
 	bool gzip = wants_gzip(x), current = mirror_fresh(a, &mark);
 	struct form *k = &a->snapshots->form[1 + service][gzip];

@@ -14,7 +14,8 @@
 static struct lane *lane_of(struct api *a, struct exchange *x)
 {
 	const struct request *r = request_of(x);
-	bool memory = r->known && (r->route->place == ON_THREAD || r->route->place == LAST_GOOD);
+	bool memory = r->memory_is_enough ||
+		(r->known && (r->route->place == ON_THREAD || r->route->place == LAST_GOOD));
 
 	return &a->lane[memory ? LANE_MEMORY : LANE_DATABASE];
 }
@@ -112,7 +113,9 @@ static void *serve(void *arg)
 			rc = err_set(&e, RC_RETRY, "it waited too long for the database");
 		if (rc == RC_OK)
 			rc = connected(a, &pg, &e);
-		if (rc != RC_OK)
+		if (rc != RC_OK && x_streams(x))
+			http_break(x);
+		else if (rc != RC_OK)
 			answer_failure(x, rc, &e);
 		else if (identify(a, pg, x))
 			request_of(x)->route->run(a, pg, x);
@@ -166,6 +169,27 @@ bool api_wait_for_release(struct api *a, struct exchange *x, int64_t after, int6
 	}
 	pthread_mutex_unlock(&a->lock);
 	return parked;
+}
+
+bool work_again(struct api *a, struct exchange *x)
+{
+	pthread_mutex_lock(&a->lock);
+	bool open = !a->closed;
+	if (open)
+		push(a, x);
+	pthread_mutex_unlock(&a->lock);
+	return open;
+}
+
+void work_streams_at(struct api *a, int64_t after, bool wanted[])
+{
+	for (int i = 0; i < 1 + SERVICES; i++)
+		wanted[i] = false;
+	pthread_mutex_lock(&a->lock);
+	for (struct exchange *x = a->waiting; x != NULL; x = *x_next(x))
+		if (x_streams(x) && request_of(x)->after == after)
+			wanted[1 + request_of(x)->service] = true;
+	pthread_mutex_unlock(&a->lock);
 }
 
 void work_wake(struct api *a, int64_t release, bool other_list, int64_t mono_us)

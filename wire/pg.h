@@ -77,6 +77,10 @@ int64_t pg_time_us(const struct pg_result *r, int row,
 /* bytea decoded into the result's own memory; borrowed. */
 struct slice pg_bytes(struct pg_result *r, int row, int col);
 
+/* Waits up to wait_ms for a NOTIFY on a channel that this connection LISTENs to, and takes all that came, also during statements before.
+ * Not within a transaction. */
+MUST_USE enum rc pg_notified(struct pg *c, int wait_ms, bool *rung, struct err *e);
+
 /* Parameter helpers; what they format lives in the arena. pg_p_none() is SQL NULL, and so is a slice whose ptr is NULL, here and in
  * arrays and COPY; the empty text is SLICE(""). */
 struct pg_param pg_p_none(void);
