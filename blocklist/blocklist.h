@@ -135,10 +135,17 @@ MUST_USE enum rc feed_exempt(struct pg *c, struct buf *out, struct err *e);
 
 /* ---- projections: copies that follow the release log, each repeatable ---- */
 struct projection;
+struct projection_target {
+	const char *url; /* redis: its address */
+	const struct kafka_settings
+		*kafka; /* kafka: brokers and properties; borrowed as long as the copy is open */
+	const char *topic;
+	int timeout_ms; /* of each question */
+};
 struct projection_ops {
 	const char *name; /* as written in the configuration: "redis" */
 	MUST_USE enum rc (*open)(
-		const char *url, int timeout_ms, struct projection **out, struct err *e);
+		const struct projection_target *t, struct projection **out, struct err *e);
 	void (*close)(struct projection *p);
 	MUST_USE enum rc (*at)(struct projection *p, struct list_mark *out,
 		struct err *e); /* RC_NONE: empty, rebuild it */
@@ -149,7 +156,7 @@ struct projection_ops {
 	/* Compares the copy's entries with the list by digest; RC_CONFLICT: it differs, rebuild it. */
 	MUST_USE enum rc (*sweep)(struct projection *p, struct pg *c, struct err *e);
 };
-extern const struct projection_ops projection_redis;
+extern const struct projection_ops projection_redis, projection_kafka;
 
 extern const struct conf_table
-	blocklist_conf; /* redis.urls, redis.timeout_ms, redis.sweep, protected.file, lookup.stale_max_s … */
+	blocklist_conf; /* redis.urls, redis.timeout_ms, redis.sweep, kafka.topics.blocklist, kafka.sweep, protected.file, lookup.stale_max_s … */

@@ -23,6 +23,19 @@ static const struct conf_item items[] = {
 		.max = 86400,
 		.help = "How often every entry of a Redis copy is compared with the list by "
 			"digest; a copy that differs is rebuilt."},
+	{.name = "kafka.topics.blocklist",
+		.type = CONF_TEXT,
+		.def = "",
+		.max = 249,
+		.help = "Compacted topic that holds the list: key service|scope|value, value the "
+			"entry. It must exist with cleanup.policy=compact. Empty: none."},
+	{.name = "kafka.sweep",
+		.type = CONF_SPAN_S,
+		.def = "10m",
+		.min = 1,
+		.max = 86400,
+		.help = "How often that topic is read from end to end and compared with the list; "
+			"what differs is put right."},
 	{.name = "protected.file",
 		.type = CONF_FILE,
 		.def = "",

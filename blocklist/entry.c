@@ -15,6 +15,15 @@ size_t entry_line(const struct entry *e, char *out, size_t room)
 	return (size_t)n;
 }
 
+size_t entry_key(const struct entry *e, char *out, size_t room)
+{
+	int n = snprintf(
+		out, room, "%s|%s|%s", service_name(e->service), scope_name(e->scope), e->value);
+
+	assert(n > 0 && (size_t)n < room);
+	return (size_t)n;
+}
+
 uint8_t entry_bucket(const struct entry *e)
 {
 	char key[ENTRY_LINE];
@@ -88,6 +97,26 @@ void mark_of_row(struct pg_result *r, int row, int at, struct list_mark *out)
 	out->release = pg_int(r, row, at + 1);
 	out->count = pg_int(r, row, at + 2);
 	out->digest = digest_of_bytes(pg_bytes(r, row, at + 3));
+}
+
+bool mark_same(const struct list_mark *a, const struct list_mark *b)
+{
+	return strcmp(a->list, b->list) == 0 && a->release == b->release && a->count == b->count &&
+		digest_same(&a->digest, &b->digest);
+}
+
+enum rc head_read(struct pg *c, struct list_mark *out, struct err *e)
+{
+	static const char sql[] = "SELECT list, release, count, digest FROM list_head";
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_run(c, sql, NULL, 0, &r, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (pg_rows(r) == 0)
+		return err_set(e, RC_RETRY, "there is no list yet");
+	mark_of_row(r, 0, 0, out);
+	return RC_OK;
 }
 
 void mark_json_open(const struct list_mark *m, struct buf *out)

@@ -139,13 +139,13 @@ static void redis_copy_close(struct projection *p)
 OWNER(redis_copy_close, struct projection);
 
 static enum rc redis_copy_open(
-	const char *url, int timeout_ms, struct projection **out, struct err *e)
+	const struct projection_target *t, struct projection **out, struct err *e)
 {
 	OWN(redis_copy_close) struct projection *p = calloc(1, sizeof(*p));
 
-	if (p == NULL || (p->url = strdup(url)) == NULL)
+	if (p == NULL || (p->url = strdup(t->url)) == NULL)
 		return err_set(e, RC_RETRY, "redis: out of memory");
-	p->timeout_ms = timeout_ms;
+	p->timeout_ms = t->timeout_ms;
 	enum rc rc = copy_connect(p, e);
 
 	if (rc == RC_OK)
@@ -208,12 +208,6 @@ enum rc gen_parse(struct slice s, struct list_mark *out)
 	return RC_OK;
 }
 
-bool mark_same(const struct list_mark *a, const struct list_mark *b)
-{
-	return strcmp(a->list, b->list) == 0 && a->release == b->release && a->count == b->count &&
-		digest_same(&a->digest, &b->digest);
-}
-
 static enum rc redis_copy_at(struct projection *p, struct list_mark *out, struct err *e)
 {
 	struct redis_reply reply;
@@ -227,41 +221,6 @@ static enum rc redis_copy_at(struct projection *p, struct list_mark *out, struct
 }
 
 /* ---- applying releases */
-
-static const char changes_sql[] =
-	"SELECT " ENTRY_COLUMNS ", op, release FROM change WHERE release > $1 AND release <= $2"
-	" ORDER BY release, ord";
-static const char gap_sql[] =
-	"SELECT count(*), coalesce(sum(added + removed), 0) FROM release WHERE n > $1 AND n <= $2";
-
-/* RC_CONFLICT: the log does not lead from one to the other, or a rebuild is shorter. */
-static enum rc read_changes(struct pg *c, const struct list_mark *from, const struct list_mark *to,
-	struct pg_result **out, struct err *e)
-{
-	OWN(arena_free) struct arena *a = arena_new(4096);
-	OWN(pg_free) struct pg_result *gap = NULL, *r = NULL;
-
-	if (a == NULL)
-		return err_set(e, RC_RETRY, "redis: out of memory");
-	if (strcmp(from->list, to->list) != 0 || from->release >= to->release)
-		return err_set(e, RC_CONFLICT, "redis: no way from release %" PRId64 " to %" PRId64,
-			from->release, to->release);
-	struct pg_param p[] = {pg_p_int(from->release, a), pg_p_int(to->release, a)};
-	enum rc rc = pg_run(c, gap_sql, p, ARRAY_LEN(p), &gap, e);
-
-	if (rc != RC_OK)
-		return rc;
-	if (pg_int(gap, 0, 0) != to->release - from->release || pg_int(gap, 0, 1) > CHANGES_MAX)
-		return err_set(e, RC_CONFLICT, "redis: %" PRId64 " releases behind",
-			to->release - from->release);
-	rc = pg_run(c, changes_sql, p, ARRAY_LEN(p), &r, e);
-	if (rc != RC_OK)
-		return rc;
-	if (pg_rows(r) != pg_int(gap, 0, 1))
-		return err_set(e, RC_CONFLICT, "redis: changes are missing");
-	*out = TAKE(r);
-	return RC_OK;
-}
 
 /* Watches blk:gen and compares. RC_CONFLICT: the copy is not where it should be. */
 static enum rc watch(struct projection *p, const struct list_mark *from, struct err *e)
@@ -281,17 +240,6 @@ static enum rc watch(struct projection *p, const struct list_mark *from, struct 
 	return err_set(e, RC_CONFLICT, "redis: blk:gen is another one");
 }
 
-/* The old and the new line of one key follow each other: the second alone says it. */
-static bool overtaken(const struct pg_result *r, int i)
-{
-	if (i + 1 >= pg_rows(r))
-		return false;
-	for (int c = 0; c < 3; c++) /* scope, value, service */
-		if (!slice_eq(pg_text(r, i, c), pg_text(r, i + 1, c)))
-			return false;
-	return true;
-}
-
 static enum rc send_change(struct projection *p, const struct pg_result *r, int i, struct err *e)
 {
 	struct entry one = entry_of_row(r, i, 0);
@@ -306,7 +254,7 @@ static enum rc send_change(struct projection *p, const struct pg_result *r, int 
 	one.release = pg_int(r, i, 8);
 	if (slice_eq(op, SLICE("add")))
 		rc = copy_set(p, &one, e);
-	else if (!overtaken(r, i))
+	else if (!change_overtaken(r, i))
 		rc = copy_send(p, ARGV(SLICE("DEL"), k), e);
 	if (rc == RC_OK)
 		rc = copy_send(p,
@@ -348,7 +296,7 @@ static enum rc redis_copy_apply(struct projection *p, struct pg *c, const struct
 {
 	OWN(pg_free) struct pg_result *r = NULL;
 	char gen[GEN_TEXT];
-	enum rc rc = read_changes(c, from, to, &r, e);
+	enum rc rc = changes_read(c, from, to, CHANGES_MAX, &r, e);
 
 	if (rc == RC_OK)
 		rc = copy_connect(p, e);

@@ -44,7 +44,6 @@ MUST_USE enum rc copy_set(struct projection *p, const struct entry *e, struct er
 #define GEN_TEXT 192
 struct slice gen_format(const struct list_mark *m, char out[GEN_TEXT]);
 MUST_USE enum rc gen_parse(struct slice s, struct list_mark *out); /* RC_NONE: no mark of ours */
-bool mark_same(const struct list_mark *a, const struct list_mark *b);
 
 /* projection_ops */
 MUST_USE enum rc copy_rebuild(struct projection *p, struct pg *c, struct err *e);

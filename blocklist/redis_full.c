@@ -182,25 +182,11 @@ static enum rc write_exempt(struct projection *p, struct pg *c, struct err *e)
 
 /* ---- rebuilding */
 
-static const char head_sql[] = "SELECT list, release, count, digest FROM list_head";
 static const char page_sql[] =
 	"SELECT " ENTRY_COLUMNS
 	", release FROM entry WHERE (scope, value, service) > ($1::text, $2::text, $3::smallint)"
 	" ORDER BY scope, value, service LIMIT 5000";
 _Static_assert(PAGE_ROWS == 5000, "the limit in page_sql");
-
-static enum rc read_head(struct pg *c, struct list_mark *out, struct err *e)
-{
-	OWN(pg_free) struct pg_result *r = NULL;
-	enum rc rc = pg_run(c, head_sql, NULL, 0, &r, e);
-
-	if (rc != RC_OK)
-		return rc;
-	if (pg_rows(r) == 0)
-		return err_set(e, RC_RETRY, "there is no list yet");
-	mark_of_row(r, 0, 0, out);
-	return RC_OK;
-}
 
 static enum rc write_page(struct projection *p, const struct pg_result *r, struct keyset *set,
 	struct list_mark *sum, struct err *e)
@@ -272,7 +258,7 @@ static enum rc write_all(struct projection *p, struct pg *c, struct list_mark *h
 	enum rc rc = pg_script(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", e);
 
 	if (rc == RC_OK)
-		rc = read_head(c, head, e);
+		rc = head_read(c, head, e);
 	if (rc == RC_OK)
 		rc = write_entries(p, c, &set, &sum, e);
 	if (rc == RC_OK)

@@ -13,7 +13,7 @@
 #include "engine/projector.h"
 #include "engine/relay.h"
 
-#define MAX_COPIES 16
+#define MAX_COPIES 17             /* Redis and a topic */
 #define CONTROL_US (US_PER_S / 4) /* how old the control row may be: kill switch, caps */
 #define POLICY_US (5 * US_PER_S)
 #define IDLE_MS 100 /* how long what other processes left may wait */
@@ -245,6 +245,30 @@ static void make_metrics(void)
 		"Automatic wishes that wait for the next release because of its growth cap.");
 }
 
+static enum rc start_copy(struct keeper *k, const struct projection_ops *ops, const char *where,
+	int index, struct err *e)
+{
+	enum rc rc =
+		projector_start(&k->s, ops, where, index, &k->head, &k->copies[k->n_copies], e);
+
+	k->n_copies += rc == RC_OK;
+	return rc;
+}
+
+static enum rc start_copies(struct keeper *k, struct err *e)
+{
+	const char *topic = conf_text(k->s.conf, "kafka.topics.blocklist");
+	size_t n = conf_count(k->s.conf, "redis.urls");
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < n && i < MAX_COPIES - 1 && rc == RC_OK; i++)
+		rc = start_copy(
+			k, &projection_redis, conf_at(k->s.conf, "redis.urls", i), (int)i, e);
+	if (rc == RC_OK && topic[0] != '\0')
+		rc = start_copy(k, &projection_kafka, topic, 0, e);
+	return rc;
+}
+
 enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struct err *e)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
@@ -259,12 +283,8 @@ enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struc
 	chores_init(&k->chores, s);
 	head_init(&k->head);
 	enum rc rc = relay_start(s, &k->head, &k->relay, e);
-	for (size_t i = 0; i < conf_count(s->conf, "redis.urls") && i < MAX_COPIES && rc == RC_OK;
-		i++) {
-		rc = projector_start(s, &projection_redis, conf_at(s->conf, "redis.urls", i),
-			(int)i, &k->head, &k->copies[i], e);
-		k->n_copies += rc == RC_OK;
-	}
+	if (rc == RC_OK)
+		rc = start_copies(k, e);
 	if (rc == RC_OK && pthread_create(&k->thread, NULL, run, k) != 0)
 		rc = err_set(e, RC_RETRY, "no thread");
 	if (rc != RC_OK)

@@ -7,10 +7,13 @@
 
 #include "engine/health.h"
 
+#define KAFKA_WAIT_MS 10000
+
 struct projector {
 	struct engine_settings s;
 	const struct projection_ops *ops;
-	char url[512], name[32];
+	char where[512], name[32];
+	struct kafka_source kafka;
 	int index;
 	struct head *head;
 	pthread_t thread;
@@ -42,6 +45,34 @@ static enum rc ledger_head(struct projector *p, struct list_mark *out, struct er
 	return digest_parse(pg_text(r, 0, 3), &out->digest);
 }
 
+static bool is_topic(const struct projector *p)
+{
+	return p->ops == &projection_kafka;
+}
+
+static enum rc open_copy(struct projector *p, struct err *e)
+{
+	struct projection_target t = {
+		.url = p->where, .timeout_ms = (int)conf_int(p->s.conf, "redis.timeout_ms")};
+
+	if (is_topic(p)) {
+		enum rc rc = kafka_source_of(p->s.conf, &p->kafka, e);
+
+		if (rc != RC_OK)
+			return rc;
+		p->kafka.settings.client_id = "khien-blocklist";
+		t = (struct projection_target){.kafka = &p->kafka.settings,
+			.topic = p->where,
+			.timeout_ms = KAFKA_WAIT_MS};
+	}
+	return p->ops->open(&t, &p->copy, e);
+}
+
+static int64_t sweep_us(const struct projector *p)
+{
+	return conf_int(p->s.conf, is_topic(p) ? "kafka.sweep" : "redis.sweep") * US_PER_S;
+}
+
 static enum rc open_both(struct projector *p, struct err *e)
 {
 	struct pg_options o = {.dsn = conf_text(p->s.conf, "database.dsn"), .name = p->name};
@@ -52,8 +83,7 @@ static enum rc open_both(struct projector *p, struct err *e)
 	if (p->pg == NULL)
 		rc = pg_open(&o, &p->pg, e);
 	if (rc == RC_OK && p->copy == NULL)
-		rc = p->ops->open(
-			p->url, (int)conf_int(p->s.conf, "redis.timeout_ms"), &p->copy, e);
+		rc = open_copy(p, e);
 	return rc;
 }
 
@@ -77,14 +107,16 @@ static enum rc follow(struct projector *p, struct err *e)
 	else if (rc == RC_OK &&
 		(strcmp(has.list, want.list) != 0 || has.release > want.release ||
 			memcmp(&has.digest, &want.digest, sizeof(has.digest)) != 0))
-		rc = RC_CONFLICT;
-	if (rc == RC_OK && now - p->swept_us >= conf_int(p->s.conf, "redis.sweep") * US_PER_S) {
+		rc = err_set(e, RC_CONFLICT, "it holds release %lld of another course",
+			(long long)has.release);
+	if (rc == RC_OK && now - p->swept_us >= sweep_us(p)) {
 		p->swept_us = now;
 		rc = p->ops->sweep(p->copy, p->pg, e);
 	}
 	if (rc == RC_NONE || rc == RC_CONFLICT) {
-		log_info("engine", "copy=%s rebuild release=%lld count=%lld", p->name,
-			(long long)want.release, (long long)want.count);
+		log_info("engine", "copy=%s rebuild release=%lld count=%lld cause=\"%s\"", p->name,
+			(long long)want.release, (long long)want.count,
+			rc == RC_NONE ? "it is empty or not whole" : e->text);
 		metric_add(metric_at(rebuilds, p->name, NULL, NULL), 1);
 		rc = p->ops->rebuild(p->copy, p->pg, e);
 	}
@@ -103,6 +135,7 @@ static void *run(void *arg)
 		struct err e = {0};
 		turn = head_wait(p->head, turn, 250, &leads);
 		if (!leads) {
+			p->ops->close(TAKE(p->copy)); /* what it knows grows old */
 			health_ok(p->health);
 			continue;
 		}
@@ -126,7 +159,7 @@ static void *run(void *arg)
 }
 
 enum rc projector_start(const struct engine_settings *s, const struct projection_ops *ops,
-	const char *url, int index, struct head *head, struct projector **out, struct err *e)
+	const char *where, int index, struct head *head, struct projector **out, struct err *e)
 {
 	struct projector *p = calloc(1, sizeof(*p));
 
@@ -144,7 +177,7 @@ enum rc projector_start(const struct engine_settings *s, const struct projection
 	p->index = index;
 	p->head = head;
 	p->swept_us = s->clk->mono_us(s->clk);
-	snprintf(p->url, sizeof(p->url), "%s", url);
+	snprintf(p->where, sizeof(p->where), "%s", where);
 	snprintf(p->name, sizeof(p->name), "khien-%s-%d", ops->name, index);
 	p->health = health_slot(ops->name, index);
 	if (pthread_create(&p->thread, NULL, run, p) != 0) {

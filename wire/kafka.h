@@ -97,6 +97,35 @@ uint64_t kafka_failed(const struct kafka_producer *p);
 MUST_USE enum rc kafka_topic_ensure(const struct kafka_settings *s, const char *topic,
 	int partitions, const char *const *config, struct err *e);
 
+/* ---- a compacted topic as a table: one fenced writer, whose transactions are seen as a whole or not at all */
+struct kafka_table;
+/* The topic must be there with cleanup.policy=compact and nothing else: RC_INVALID says what is to be done about it, nothing is created. From
+ * now on every earlier writer of the same transactional id is fenced, and what it left open is undone. RC_RETRY: the brokers are
+ * away. timeout_ms is for each question. After any failure but RC_LIMIT close it. Belongs to one thread. */
+MUST_USE enum rc kafka_table_open(const struct kafka_settings *s, const char *topic,
+	const char *transactional_id, int timeout_ms, struct kafka_table **out, struct err *e);
+void kafka_table_close(struct kafka_table *t); /* what is not committed is dropped */
+OWNER(kafka_table_close, struct kafka_table);
+struct kafka_row {
+	struct slice key, value;     /* value.ptr NULL: a tombstone */
+	int32_t partition, home;     /* where it is, and where its key belongs */
+	const void *private_headers; /* borrowed with the row */
+};
+/* The header's text; the empty slice when it is not there. */
+struct slice kafka_row_header(const struct kafka_row *r, const char *name);
+typedef enum rc kafka_table_row(void *arg, const struct kafka_row *r, struct err *e);
+/* Hands over every committed record that is there now, each partition in order; anything but RC_OK from `row` ends it. */
+MUST_USE enum rc kafka_table_read(
+	struct kafka_table *t, kafka_table_row *row, void *arg, struct err *e);
+MUST_USE enum rc kafka_table_begin(struct kafka_table *t, struct err *e);
+/* The partition of a key, as of the last read or open; the same as the Java clients'. */
+int32_t kafka_table_home(const struct kafka_table *t, struct slice key);
+/* As kafka_send, inside the transaction; waits while the local queue is full. */
+MUST_USE enum rc kafka_table_put(struct kafka_table *t, int32_t partition, struct slice key,
+	struct slice value, const char *const *headers, struct err *e);
+/* RC_RETRY with "another writer": we were fenced. */
+MUST_USE enum rc kafka_table_commit(struct kafka_table *t, struct err *e);
+
 /* The embedded broker for demonstrations: librdkafka's mock cluster in this process. It forgets everything when it ends and silently keeps
  * only about 5 MB a partition. */
 struct kafka_demo;

@@ -7,7 +7,7 @@
 PACKAGES_BUILD=(
 	build-essential cmake ninja-build pkg-config git ca-certificates
 	librdkafka-dev libhiredis-dev libpq-dev libpcre2-dev libvectorscan-dev libmicrohttpd-dev
-	libsimdjson-dev libutf8proc-dev libyaml-dev libssl-dev zlib1g-dev
+	libsimdjson-dev libutf8proc-dev libyaml-dev libssl-dev libcurl4-openssl-dev zlib1g-dev
 )
 PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 python3-yaml util-linux procps)
 
@@ -15,14 +15,15 @@ PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 python3-yaml util-linux
 # shellcheck disable=SC2034
 PACKAGES_LIBS=(
 	ca-certificates librdkafka1 libhiredis0.14 libpq5 libpcre2-8-0 libvectorscan5 libmicrohttpd12 libsimdjson14
-	libutf8proc2 libyaml-0-2 libssl3 zlib1g
+	libutf8proc2 libyaml-0-2 libssl3 libcurl4 zlib1g
 )
 
 # What ./dev test and its parts add: a second compiler with its sanitizers,
-# Python with the clients of the real services, Java for the real Kafka.
+# Python with the clients of the real services, Java for the real Kafka, and the programs that read the list.
 PACKAGES_TEST=(
 	clang clang-format llvm libclang-rt-14-dev libfuzzer-14-dev openjdk-17-jre-headless maven
 	python3-pytest python3-psycopg2 python3-redis python3-confluent-kafka python3-requests
+	kannel kannel-extras kamailio kamailio-redis-modules kamailio-postgres-modules kamailio-utils-modules sip-tester
 )
 
 # The unprivileged user that runs the private services when ./dev is run by root.
@@ -61,8 +62,10 @@ packages_quiet_install() {
 	as_root env DEBIAN_FRONTEND=noninteractive bash -s -- "$@" <<'ROOT'
 set -euo pipefail
 apt=(apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false)
-policy=/usr/sbin/policy-rc.d made_policy='' fresh_redis='' fresh_pg=''
-command -v redis-server >/dev/null || fresh_redis=1
+policy=/usr/sbin/policy-rc.d made_policy='' fresh_pg='' fresh=()
+for one in redis-server kannel kamailio; do
+	dpkg-query -W -f='${db:Status-Status}\n' "$one" 2>/dev/null | grep -qx installed || fresh+=("$one")
+done
 [ -e /etc/postgresql-common/createcluster.conf ] || fresh_pg=1
 trap '[ -z "$made_policy" ] || rm -f "$policy"' EXIT
 if [ ! -e "$policy" ]; then
@@ -76,8 +79,8 @@ if [ -n "$fresh_pg" ] && printf '%s\n' "$@" | grep -q '^postgresql'; then
 	sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
 fi
 "${apt[@]}" install "$@"
-if [ -n "$fresh_redis" ] && [ -d /run/systemd/system ]; then
-	systemctl disable --quiet --now redis-server 2>/dev/null || true
+if [ -d /run/systemd/system ]; then
+	for one in "${fresh[@]}"; do systemctl disable --quiet --now "$one" 2>/dev/null || true; done
 fi
 ROOT
 }

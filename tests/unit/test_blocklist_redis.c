@@ -290,7 +290,9 @@ static void test_the_last_one_who_rebuilds_wins(void)
 	wish(A, 0, "order:1", "bar", 0, 0);
 	(void)make(&wide, false);
 	CHECK_STR(follow(), "rebuild");
-	pgtest_need(ops->open(url, 2000, &other, &e), &e, "open");
+	pgtest_need(
+		ops->open(&(struct projection_target){.url = url, .timeout_ms = 2000}, &other, &e),
+		&e, "open");
 	pgtest_do(blocker, "BEGIN; LOCK TABLE list_head IN ACCESS EXCLUSIVE MODE");
 	if (pthread_create(&t, NULL, rebuild, other) != 0)
 		exit(1);
@@ -338,7 +340,9 @@ static void test_a_server_that_evicts_is_refused(void)
 			slice_str(cases[i].max)));
 		(void)say(ARGV(SLICE("CONFIG"), SLICE("SET"), SLICE("maxmemory-policy"),
 			slice_str(cases[i].policy)));
-		CHECK_RC(ops->open(url, 1000, &p, &e), cases[i].want, &e);
+		CHECK_RC(ops->open(&(struct projection_target){.url = url, .timeout_ms = 1000}, &p,
+				 &e),
+			cases[i].want, &e);
 		if (cases[i].want == RC_INVALID)
 			CHECK_HAS(e.text, "noeviction");
 		ops->close(p);
@@ -388,7 +392,9 @@ static void test_least_rights(void)
 	(void)say(argv, n);
 	(void)snprintf(as, sizeof(as), "redis://khien-test:secret@%s", strstr(url, "://") + 3);
 	copy = NULL;
-	pgtest_need(ops->open(as, 5000, &copy, &e), &e, "open");
+	pgtest_need(
+		ops->open(&(struct projection_target){.url = as, .timeout_ms = 5000}, &copy, &e),
+		&e, "open");
 	CHECK_STR(follow(), "rebuild");
 	wish(A, 0, "order:1", "bar", 0, 0);
 	(void)make(&wide, false);
@@ -467,7 +473,9 @@ int main(void)
 		return 0;
 	(void)snprintf(url, sizeof(url), "%s" DB, server);
 	pgtest_need(redis_open(url, 5000, &redis, &e), &e, "KHIEN_TEST_REDIS");
-	pgtest_need(ops->open(url, 5000, &copy, &e), &e, "open");
+	pgtest_need(
+		ops->open(&(struct projection_target){.url = url, .timeout_ms = 5000}, &copy, &e),
+		&e, "open");
 	RUN(test_layout);
 	RUN(test_course);
 	RUN(test_heals);
