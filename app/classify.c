@@ -43,22 +43,7 @@ static enum rc load(const char *rules, struct pack **out, struct err *e)
 	return rc;
 }
 
-static void write_terms(const struct term *term, size_t n, bool explain, struct buf *out)
-{
-	for (size_t i = 0; i < n; i++) {
-		const struct term *t = &term[i];
-
-		buf_fmt(out, "%s{\"name\":\"%s\",\"weight\":%.9g,\"match\":", i > 0 ? "," : "",
-			t->name, t->weight);
-		buf_json(out, t->match);
-		if (explain)
-			buf_fmt(out, ",\"class\":\"%s\",\"at\":%u", label_name(t->label),
-				(unsigned)t->raw_at);
-		buf_byte(out, '}');
-	}
-}
-
-static void write_verdict(
+static void write_line(
 	struct json id, const struct verdict *v, const char *rules, bool explain, struct buf *out)
 {
 	buf_fmt(out, "{\"id\":");
@@ -66,32 +51,9 @@ static void write_verdict(
 		json_write(id, out);
 	else
 		buf_fmt(out, "null");
-	buf_fmt(out, v->label == LABEL_NONE ? ",\"label\":null" : ",\"label\":\"%s\"",
-		label_name(v->label));
-	buf_fmt(out, ",\"score\":%.9g,\"terms\":[", v->score);
-	write_terms(v->term, v->terms, explain, out);
-	if (v->undecided)
-		buf_fmt(out, "%s{\"name\":\"UNDECIDED\",\"weight\":0,\"match\":\"\"}",
-			v->terms > 0 ? "," : "");
-	buf_fmt(out, "],");
-	if (v->shadows > 0) {
-		buf_fmt(out, "\"shadow\":[");
-		write_terms(v->shadow, v->shadows, explain, out);
-		buf_fmt(out, "],");
-	}
-	buf_fmt(out, "\"fingerprint\":\"%016llx\",\"rules\":\"%s\",\"model\":null",
-		(unsigned long long)v->fingerprint, rules);
-	if (explain) {
-		buf_fmt(out, ",\"cut\":%s,\"undecided\":%s,\"folded\":", v->cut ? "true" : "false",
-			v->undecided ? "true" : "false");
-		buf_json(out, v->folded.text);
-		buf_fmt(out, ",\"bands\":[");
-		for (size_t i = 0; i < v->sketch.bands; i++)
-			buf_fmt(out, "%s\"%016llx\"", i > 0 ? "," : "",
-				(unsigned long long)v->sketch.band[i]);
-		buf_byte(out, ']');
-	}
-	buf_fmt(out, "}\n");
+	buf_byte(out, ',');
+	verdict_write(v, explain, out);
+	buf_fmt(out, ",\"rules\":\"%s\",\"model\":null}\n", rules);
 }
 
 /* Answers why the line is no report; NULL: its verdict was written. */
@@ -110,7 +72,7 @@ static const char *judge(struct json_parser *parser, struct scan *scan, const ch
 		return content.kind == JSON_NONE ? "\"content\" is missing"
 						 : "\"content\" is not a text";
 	classify(scan, json_text(content), &v);
-	write_verdict(json_get(report, "id"), &v, rules, explain, out);
+	write_line(json_get(report, "id"), &v, rules, explain, out);
 	return NULL;
 }
 

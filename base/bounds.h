@@ -14,6 +14,7 @@
 #define BOUND_VOTES_PER_SENDER 5000	/* the newest that score and ladder look at, per sender and service */
 #define BOUND_TERMS 32			/* named terms of one verdict */
 #define BOUND_SHADOWS 16		/* rules on trial that one verdict names */
+#define BOUND_EVIDENCE 16		/* links, numbers, accounts and handles of one text */
 #define BOUND_RULES 10000
 #define BOUND_CONFIG_FILE (4 * 1024 * 1024)
 #define BOUND_PLAN_FILE (4 * 1024 * 1024)

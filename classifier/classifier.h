@@ -37,6 +37,26 @@ struct sketch {
 void sketch_make(struct slice folded, struct sketch *out);
 double sketch_alike(const struct sketch *a, const struct sketch *b); /* 0..1, symmetric; 1 with itself unless too short */
 
+/* ---- evidence ---- */
+
+enum evidence_kind { EVIDENCE_DOMAIN, EVIDENCE_URL, EVIDENCE_PHONE, EVIDENCE_ACCOUNT, EVIDENCE_HANDLE };
+enum { /* flags of domains and urls */
+	EVIDENCE_SHORTENER = 1,
+	EVIDENCE_LOOKALIKE = 2,
+	EVIDENCE_ABUSED_TLD = 4,
+	EVIDENCE_HIDDEN = 8,
+	EVIDENCE_IP = 16,
+};
+struct evidence {
+	enum evidence_kind kind;
+	unsigned flags;
+	struct slice value; /* normalised: "vcb-abc.top", "vcb-abc.top/x", "84912345678", "0123456789", "zalo:84912345678" */
+	uint32_t raw_at, raw_len; /* where it stands in the raw text */
+};
+const char *evidence_name(enum evidence_kind k); /* "domain", "url", "phone", "account", "handle" */
+/* The name of the n-th flag that is set, "shortener", "lookalike", "abused_tld", "hidden", "ip_address"; NULL: there are no more. */
+const char *evidence_flag(unsigned flags, size_t n);
+
 /* ---- rules and the verdict on a text ---- */
 
 struct pack; /* compiled rule packs; immutable, shared by threads */
@@ -66,9 +86,15 @@ struct verdict {
 	struct folded folded; /* the text that was judged; lives until the scan's next text */
 	size_t terms;
 	struct term term[BOUND_TERMS]; /* strongest first */
+	size_t evidences;
+	struct evidence evidence[BOUND_EVIDENCE]; /* values live until the scan's next text */
 	size_t shadows;
 	struct term shadow[BOUND_SHADOWS]; /* rules on trial that fired: they changed nothing; strongest first */
 };
+
+/* The evidence in a text (docs/judgement.md 2.4), as the verdict has it; f is raw folded with the pack's own table. A pure function. Values live in
+ * the arena. RC_LIMIT: the arena is full. */
+MUST_USE enum rc pack_extract(const struct pack *p, const struct folded *f, struct arena *a, struct evidence out[BOUND_EVIDENCE], size_t *n);
 
 struct scan; /* a thread's scratch: match data, JIT stack, hs scratch, arena */
 MUST_USE enum rc scan_new(const struct pack *p, struct scan **out, struct err *e);
@@ -76,6 +102,9 @@ void scan_free(struct scan *s);
 OWNER(scan_free, struct scan);
 /* Judges one text. Never fails on input. The verdict borrows from content and pack. */
 void classify(struct scan *s, struct slice content, struct verdict *out);
+/* The verdict as members of a JSON object, without the braces: label, score, terms, shadow when there are some, fingerprint; with explain also
+ * where terms stand, cut, undecided, the folded text, evidence and bands. */
+void verdict_write(const struct verdict *v, bool explain, struct buf *out);
 
 /* ---- votes, score and ladder of a sender ---- */
 

@@ -257,6 +257,12 @@ static bool next_piece(struct slice text, size_t *at, struct slice *out)
 	to = memchr(from, ' ', (size_t)(end - from));
 	to = to != NULL ? to : end;
 	*at = (size_t)(to - text.ptr) + 1;
+	if ((to + 1 < end && to[1] == '.') ||
+		(from >= text.ptr + 2 && from[-2] == '.' &&
+			(from == text.ptr + 2 || from[-3] == ' '))) {
+		*out = slice_of(from, 0); /* beside a dot: perhaps a link that is drawn apart */
+		return true;
+	}
 	while (from < to && (kind(*from) & END) != 0)
 		from++;
 	while (from < to && (kind(to[-1]) & END) != 0)

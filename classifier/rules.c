@@ -230,6 +230,8 @@ static void compile_pattern(struct rule *r, struct complaints *c)
 {
 	char why[RE_WHY];
 	size_t at;
+	if (r->fact != FACT_NONE)
+		return;
 	const char *refused = pattern_refused(r->pattern, &at);
 
 	if (refused != NULL) {
@@ -366,7 +368,7 @@ static enum rc compile_prefilter(struct pack *p, bool raw, struct prefilter **ou
 	if (pattern == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
 	for (size_t i = 0; i < p->rules; i++) {
-		if (p->rule[i].raw != raw)
+		if (p->rule[i].raw != raw || p->rule[i].fact != FACT_NONE)
 			continue;
 		pattern[i] = p->rule[i].pattern;
 		n++;
@@ -398,6 +400,13 @@ static bool fires(const struct trial *t, size_t rule, struct slice raw)
 	arena_reset(t->arena);
 	if (fold(t->p->fold, raw, t->arena, &f) != RC_OK)
 		return false;
+	if (r->fact != FACT_NONE) {
+		struct evidence found[BOUND_EVIDENCE];
+		size_t n;
+
+		return extract(t->p->links, &f, t->arena, found, &n) == RC_OK &&
+			fact_find(r->fact, found, n) != NULL;
+	}
 	struct slice text = r->raw ? content_cut(raw) : f.text;
 	memset(t->candidate, 0, (t->p->rules / 64 + 1) * sizeof(*t->candidate));
 	prefilter_scan(r->raw ? t->p->raw : t->p->folded, t->hs, text, t->candidate);
@@ -432,11 +441,24 @@ static enum rc check_examples(const struct pack *p, struct complaints *c, struct
 	if (re == NULL || arena == NULL || t.candidate == NULL)
 		rc = err_set(e, RC_RETRY, "out of memory");
 	for (size_t i = 0; i < p->rules && rc == RC_OK; i++) {
-		check_quick(&p->rule[i], p->fold, arena, c);
+		if (p->rule[i].fact == FACT_NONE)
+			check_quick(&p->rule[i], p->fold, arena, c);
 		try_examples(&t, i);
 	}
 	free(t.candidate);
 	return rc;
+}
+
+/* The rules that ask for evidence, so that a verdict need not look through all. */
+static enum rc list_facts(struct pack *p, struct err *e)
+{
+	p->fact_rule = calloc(p->rules + 1, sizeof(*p->fact_rule));
+	if (p->fact_rule == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	for (size_t i = 0; i < p->rules; i++)
+		if (p->rule[i].fact != FACT_NONE)
+			p->fact_rule[p->fact_rules++] = (uint32_t)i;
+	return RC_OK;
 }
 
 /* ---- the folder ---- */
@@ -474,6 +496,10 @@ static enum rc load(struct pack *p, const char *dir, const char *fold_table_path
 		complain_text(c, e != NULL ? e->text : fold_table_path);
 	if (rc == RC_OK)
 		rules_read_words(p, c);
+	if (rc == RC_OK)
+		rc = links_read(p, c, &p->links, e);
+	if (rc == RC_OK)
+		rc = list_facts(p, e);
 	if (rc == RC_OK && c->count != before)
 		return rc;
 	if (rc == RC_OK)
@@ -521,6 +547,8 @@ void pack_free(struct pack *p)
 	}
 	prefilter_free(p->folded);
 	prefilter_free(p->raw);
+	links_free(p->links);
+	free(p->fact_rule);
 	fold_table_free(p->fold);
 	free(p->rule);
 	free(p->combination);
@@ -542,4 +570,10 @@ void pack_hash(const struct pack *p, uint8_t out[SHA256_LEN])
 size_t pack_rules(const struct pack *p)
 {
 	return p->rules;
+}
+
+enum rc pack_extract(const struct pack *p, const struct folded *f, struct arena *a,
+	struct evidence out[BOUND_EVIDENCE], size_t *n)
+{
+	return extract(p->links, f, a, out, n);
 }

@@ -98,6 +98,49 @@ const char *when_parse(
 	struct slice text, struct when_names names, struct when *out, struct slice *near);
 bool when_holds(const struct when *w, const uint64_t *fired);
 
+/* ---- links.c ---- */
+
+#define DOMAIN_LABELS 10
+#define DOMAIN_MAX (DOMAIN_LABELS * 64)
+
+struct pack;
+struct links; /* immutable */
+/* The `links` of all files of the pack; what is wrong is complained about. */
+MUST_USE enum rc links_read(
+	const struct pack *p, struct complaints *c, struct links **out, struct err *e);
+void links_free(struct links *l);
+OWNER(links_free, struct links);
+bool links_is_tld(const struct links *l, struct slice label);
+bool links_is_abused(const struct links *l, struct slice label);
+bool links_is_shortener(const struct links *l, struct slice domain);
+/* The domain, of at most DOMAIN_LABELS labels, has a brand's name in it and is not the brand's own. */
+bool links_is_lookalike(const struct links *l, struct slice domain, bool abused);
+
+/* ---- extract.c ---- */
+
+MUST_USE enum rc extract(const struct links *l, const struct folded *f, struct arena *a,
+	struct evidence out[BOUND_EVIDENCE], size_t *n);
+
+/* ---- facts.c ---- */
+
+/* What a rule with `evidence` wants. */
+enum fact {
+	FACT_NONE,
+	FACT_DOMAIN,
+	FACT_URL,
+	FACT_PHONE,
+	FACT_ACCOUNT,
+	FACT_HANDLE,
+	FACT_SHORTENER,
+	FACT_LOOKALIKE,
+	FACT_ABUSED_TLD,
+	FACT_HIDDEN,
+	FACT_IP
+};
+bool fact_parse(struct slice s, enum fact *out);
+/* The first item that is so; NULL: none. */
+const struct evidence *fact_find(enum fact f, const struct evidence *e, size_t n);
+
 /* ---- rules.c ---- */
 
 struct rule {
@@ -107,6 +150,7 @@ struct rule {
 	enum label label;
 	bool raw; /* text: raw */
 	bool shadow;
+	enum fact fact; /* FACT_NONE: it has a pattern */
 	struct slice pattern;
 	struct re *re;
 	const struct yaml *match, *nomatch; /* lists of texts */
@@ -140,6 +184,9 @@ struct pack {
 	struct combination *combination;
 	size_t combinations;
 	struct fold_table *fold;
+	struct links *links;
+	uint32_t *fact_rule; /* numbers of rules with a fact */
+	size_t fact_rules;
 	struct prefilter *folded, *raw; /* NULL: no rule of that kind */
 };
 

@@ -160,8 +160,8 @@ static void read_shadow(struct reading *r, const struct yaml *map, bool *out)
 static void read_rule(struct reading *r, const struct yaml *map, struct rule *rule)
 {
 	static const char *const keys[] = {"id", "symbol", "class", "weight", "pattern",
-		"description", "match", "nomatch", "text", "group", "shadow", NULL};
-	const struct yaml *pattern;
+		"description", "match", "nomatch", "text", "group", "shadow", "evidence", NULL};
+	const struct yaml *pattern, *evidence;
 
 	*rule = (struct rule){.file = r->file, .line = map->line};
 	(void)yaml_only(map, r->file, keys, r->c);
@@ -169,7 +169,16 @@ static void read_rule(struct reading *r, const struct yaml *map, struct rule *ru
 	rule->symbol = read_symbol(r, map);
 	read_class(r, map, &rule->label, &rule->weight);
 	need_text(r, map, "description");
-	need_text(r, map, "pattern");
+	evidence = yaml_get(map, "evidence");
+	if (evidence == NULL)
+		need_text(r, map, "pattern");
+	else if (yaml_get(map, "pattern") != NULL || yaml_get(map, "text") != NULL)
+		complain(r->c, r->file, evidence->line,
+			"\"evidence\" stands instead of \"pattern\" and \"text\"");
+	else if (!text_is(evidence) || !fact_parse(evidence->value, &rule->fact))
+		complain(r->c, r->file, evidence->line,
+			"\"evidence\" must be domain, url, phone, account, handle, shortener, "
+			"lookalike, abused_tld, hidden or ip_address");
 	read_text(r, map, rule);
 	read_shadow(r, map, &rule->shadow);
 	rule->match = need_examples(r, map, "match");
@@ -258,7 +267,7 @@ static enum rc read_lists(struct reading *r, const struct yaml *root)
 enum rc rules_read(struct pack *p, struct complaints *c, struct err *e)
 {
 	static const char *const keys[] = {"pack", "bias", "scam_share", "caps", "rules", "combine",
-		"words", "spellings", NULL};
+		"words", "spellings", "links", NULL};
 	struct reading r = {.p = p, .c = c};
 
 	for (size_t i = 0; i < p->files; i++) {

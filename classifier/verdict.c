@@ -122,11 +122,29 @@ static void put_term(struct scan *s, bool shadow, struct term t)
 		s->term[s->terms++] = t;
 }
 
+static void fired(struct scan *s, size_t i, struct slice match, const struct views *v)
+{
+	const struct rule *r = &s->p->rule[i];
+
+	bit_set(s->all, i);
+	if (!r->shadow)
+		bit_set(s->fired, i);
+	put_term(s, r->shadow,
+		(struct term){r->symbol, r->weight, r->label, match,
+			(uint32_t)(match.ptr - v->content.ptr)});
+}
+
 static void try_rule(struct scan *s, const struct views *v, size_t i, struct verdict *out)
 {
 	const struct rule *r = &s->p->rule[i];
 	size_t from = 0, to = 0;
 
+	if (r->fact != FACT_NONE) {
+		const struct evidence *e = fact_find(r->fact, out->evidence, out->evidences);
+
+		fired(s, i, slice_of(v->content.ptr + e->raw_at, e->raw_len), v);
+		return;
+	}
 	switch (re_find(r->re, s->re, r->raw ? v->raw : v->folded.text, &from, &to)) {
 	case RE_NO:
 		return;
@@ -137,14 +155,7 @@ static void try_rule(struct scan *s, const struct views *v, size_t i, struct ver
 	case RE_YES:
 		break;
 	}
-	bit_set(s->all, i);
-	if (!r->shadow)
-		bit_set(s->fired, i);
-	struct slice match =
-		r->raw ? slice_of(v->content.ptr + from, to - from) : raw_of(v, from, to);
-	put_term(s, r->shadow,
-		(struct term){r->symbol, r->weight, r->label, match,
-			(uint32_t)(match.ptr - v->content.ptr)});
+	fired(s, i, r->raw ? slice_of(v->content.ptr + from, to - from) : raw_of(v, from, to), v);
 }
 
 static void run_rules(struct scan *s, const struct views *v, struct verdict *out)
@@ -157,6 +168,10 @@ static void run_rules(struct scan *s, const struct views *v, struct verdict *out
 		prefilter_scan(s->p->folded, s->hs, v->folded.text, s->candidate);
 	if (s->p->raw != NULL)
 		prefilter_scan(s->p->raw, s->hs, v->raw, s->candidate);
+	for (size_t i = 0; i < s->p->fact_rules; i++)
+		if (fact_find(s->p->rule[s->p->fact_rule[i]].fact, out->evidence, out->evidences) !=
+			NULL)
+			bit_set(s->candidate, s->p->fact_rule[i]);
 	for (size_t w = 0; w < s->words; w++)
 		for (uint64_t bits = s->candidate[w]; bits != 0 && s->given_up < GIVE_UP_AFTER;
 			bits &= bits - 1)
@@ -211,11 +226,13 @@ void classify(struct scan *s, struct slice content, struct verdict *out)
 	out->fingerprint = 0;
 	out->sketch = (struct sketch){0};
 	out->folded = (struct folded){0};
-	out->terms = out->shadows = 0;
+	out->terms = out->shadows = out->evidences = 0;
 	if (content.len == 0)
 		return;
 	look(s, content_cut(content), &v);
 	out->folded = v.folded;
+	enum rc rc = extract(s->p->links, &v.folded, s->arena, out->evidence, &out->evidences);
+	assert(rc == RC_OK); /* the arena has room for it too */
 	run_rules(s, &v, out);
 	decide(s, out);
 	sketch_make(v.folded.text, &out->sketch);

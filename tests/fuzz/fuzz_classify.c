@@ -21,6 +21,16 @@ static void open_scan(void)
 	complaints_done(&c);
 }
 
+static void evidence(struct slice content, const struct verdict *v)
+{
+	assert(v->evidences <= BOUND_EVIDENCE && v->shadows <= BOUND_SHADOWS);
+	for (size_t i = 0; i < v->evidences; i++)
+		assert(v->evidence[i].value.len > 0 &&
+			v->evidence[i].raw_at + v->evidence[i].raw_len <= content.len);
+	if (v->sketch.bands > 0)
+		assert(sketch_alike(&v->sketch, &v->sketch) == 1);
+}
+
 static void text(struct slice content)
 {
 	static struct verdict v, again;
@@ -37,6 +47,7 @@ static void text(struct slice content)
 		assert(m.ptr >= content.ptr && m.ptr + m.len <= content.ptr + content.len);
 		assert(m.len == 0 || v.term[i].raw_at == (size_t)(m.ptr - content.ptr));
 	}
+	evidence(content, &v);
 }
 
 /* A pattern that is let pass is understood by PCRE2, or refused by it with a cause; it never hangs. */

@@ -116,9 +116,11 @@ def meaning(core, words):
 
 def words_in_disguise(text, words):
     out = []
-    for piece in text.split(" "):
+    pieces = text.split(" ")
+    for i, piece in enumerate(pieces):
         core = piece.strip(ENDS)
-        found = meaning(core, words)
+        in_link = (i > 0 and pieces[i - 1] == ".") or (i + 1 < len(pieces) and pieces[i + 1][:1] == ".")
+        found = None if in_link else meaning(core, words)
         if found is not None:
             at = len(piece) - len(piece.lstrip(ENDS))
             piece = piece[:at] + found + piece[at + len(core) :]

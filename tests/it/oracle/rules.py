@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import yaml
 
-from . import fold as folding
+from . import extract, fold as folding
 
 TOKEN = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*|\(|\)|,|>=|[0-9]+)")
 
@@ -16,6 +16,7 @@ class Verdict(NamedTuple):
     label: str  # "" for an empty content
     score: float
     terms: list  # (name, weight), strongest first
+    evidence: list = []
 
 
 class Pack:
@@ -23,14 +24,14 @@ class Pack:
 
     def __init__(self, folder, homoglyphs):
         self.table = folding.read_homoglyphs(homoglyphs)
-        self.rules, self.combinations, self.words, names = [], [], {}, []
+        self.rules, self.combinations, self.words, self.links, names = [], [], {}, extract.Links(), []
         for path in sorted(pathlib.Path(folder).glob("*.yaml"), key=lambda p: p.name.encode()):
             it = yaml.safe_load(path.read_text(encoding="utf-8"))
             names.append(it["pack"])
             if "bias" in it:
                 self.bias, self.scam_share, self.caps = it["bias"], it["scam_share"], it["caps"]
             for r in it.get("rules") or []:
-                pattern = re.compile(r["pattern"], re.IGNORECASE | re.ASCII)
+                pattern = r["evidence"] if "evidence" in r else re.compile(r["pattern"], re.IGNORECASE | re.ASCII)
                 if r.get("shadow"):
                     continue
                 self.rules.append((r["symbol"], r["class"], float(r["weight"]), pattern, r.get("text", "folded")))
@@ -38,6 +39,7 @@ class Pack:
                 if c.get("shadow"):
                     continue
                 self.combinations.append((c["symbol"], c["class"], float(c["weight"]), parse_when(c["when"])))
+            self.links.add(it.get("links") or {})
             for w in it.get("words") or []:
                 self.words[w] = w
             for spelling, meaning in (it.get("spellings") or {}).items():
@@ -50,6 +52,8 @@ class Pack:
             return Verdict("", 0.0, [])
         raw = folding.cut(content)
         folded = folding.fold(raw, self.table, self.words)
+        evidence = extract.Reader(folded, self.links).read()
+        facts = {i.kind for i in evidence}.union(*(i.flags for i in evidence))
         sums, fired, terms = {"scam": 0.0, "spam": 0.0, "ham": 0.0}, set(), []
 
         def count(symbol, klass, weight):
@@ -58,7 +62,7 @@ class Pack:
                 terms.append((symbol, weight))
 
         for symbol, klass, weight, pattern, on in self.rules:
-            if pattern.search(raw if on == "raw" else folded):
+            if pattern in facts if isinstance(pattern, str) else pattern.search(raw if on == "raw" else folded):
                 fired.add(symbol)
                 count(symbol, klass, weight)
         for symbol, klass, weight, when in self.combinations:
@@ -72,7 +76,7 @@ class Pack:
         else:
             label = "scam" if sums["scam"] >= self.scam_share * (sums["scam"] + sums["spam"]) else "spam"
         terms.sort(key=lambda t: (-abs(t[1]), t[0]))
-        return Verdict(label, score, terms[:32])
+        return Verdict(label, score, terms[:32], evidence)
 
 
 def parse_when(text):

@@ -1,0 +1,618 @@
+/* Reads a text for evidence: links, phone numbers, accounts and chat handles, also hidden ones (docs/judgement.md section 2.4). A pure
+ * function of the folded text, its way back and the packs' lists; linear. Which of it is suspicious is said by flags; what that
+ * weighs is said by rules. */
+#include "classifier/rules.h"
+
+#define PATH_MAX_BYTES 200
+#define NAME_MAX_BYTES 64
+#define NUMBER_MAX 14
+#define SPELLED_MAX 32
+#define NEAR_BYTES 16
+#define PHONES_NEAR 32 /* phones that are looked at for a chat's name before them */
+
+struct reader {
+	const struct links *links;
+	const struct folded *f;
+	const char *start, *end; /* of the folded text */
+	struct arena *arena;
+	struct evidence *out;
+	size_t n;
+	bool full_arena;
+	struct found {
+		const char *from, *to; /* where it stands; handles: the path's first part */
+		struct slice value;
+		const char *site;
+	} handle[BOUND_EVIDENCE], phone[PHONES_NEAR];
+	size_t handles, phones;
+};
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_word(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z');
+}
+
+static bool is_run(char c)
+{
+	return is_word(c) || c == '-';
+}
+
+/* Keeps an item unless it is kept already or there are enough. The value is copied. */
+static void put(struct reader *r, enum evidence_kind kind, struct slice value, unsigned flags,
+	const char *from, const char *to)
+{
+	if (r->n == BOUND_EVIDENCE)
+		return;
+	for (size_t i = 0; i < r->n; i++)
+		if (r->out[i].kind == kind && slice_eq(r->out[i].value, value))
+			return;
+	struct slice copy = arena_copy(r->arena, value);
+	if (copy.ptr == NULL) {
+		r->full_arena = true;
+		return;
+	}
+	size_t a = (size_t)(from - r->start), b = (size_t)(to - r->start);
+	while (b < r->f->text.len && b > 0 && r->f->map[b] == r->f->map[b - 1])
+		b++;
+	r->out[r->n++] =
+		(struct evidence){kind, flags, copy, r->f->map[a], r->f->map[b] - r->f->map[a]};
+}
+
+/* ---- numbers ---- */
+
+/* How many digits a number that begins so has; 0: none. */
+static size_t needed(struct slice d)
+{
+	if (d.len < 3)
+		return 0;
+	if (d.ptr[0] == '8' && d.ptr[1] == '4')
+		return memchr("35789", d.ptr[2], 5) != NULL ? 11 : d.ptr[2] == '2' ? 12 : 0;
+	if (d.ptr[0] != '0')
+		return 0;
+	return memchr("35789", d.ptr[1], 5) != NULL ? 10 : d.ptr[1] == '2' ? 11 : 0;
+}
+
+static bool is_service(struct slice d)
+{
+	return d.len >= 4 && (memcmp(d.ptr, "1800", 4) == 0 || memcmp(d.ptr, "1900", 4) == 0);
+}
+
+static size_t skipped(struct slice d)
+{
+	return slice_starts(d, SLICE("0084")) ? 2 : 0;
+}
+
+/* With a first 0 read as 84. */
+static struct slice normal(struct slice d, char room[NUMBER_MAX + 2])
+{
+	if (d.ptr[0] != '0')
+		return d;
+	room[0] = '8';
+	room[1] = '4';
+	memcpy(room + 2, d.ptr + 1, d.len - 1);
+	return slice_of(room, d.len + 1);
+}
+
+/* These digits, and all of them, as a phone. */
+static bool whole_number(struct slice d, char room[NUMBER_MAX + 2], struct slice *out)
+{
+	d = slice_of(d.ptr + skipped(d), d.len - skipped(d));
+	if (is_service(d) && d.len >= 8 && d.len <= 10)
+		*out = d;
+	else if (d.len <= NUMBER_MAX && d.len > 0 && needed(d) == d.len)
+		*out = normal(d, room);
+	else
+		return false;
+	return true;
+}
+
+/* Reads digits with up to two separators between; place[i] is where digit i stands. */
+static size_t read_digits(const struct reader *r, const char *p, char digit[NUMBER_MAX],
+	const char *place[NUMBER_MAX])
+{
+	size_t n = 0;
+
+	while (p < r->end && n < NUMBER_MAX) {
+		const char *k = p;
+
+		while (!is_digit(*p) && k < r->end && k - p < 2 && *k != '\0' &&
+			strchr(" .-()_", *k) != NULL)
+			k++;
+		if (k == r->end || !is_digit(*k))
+			break;
+		digit[n] = *k;
+		place[n++] = k;
+		p = k + 1;
+	}
+	return n;
+}
+
+/* A number at p; answers where to go on. */
+static const char *number(struct reader *r, const char *p)
+{
+	char digit[NUMBER_MAX], room[NUMBER_MAX + 2];
+	const char *place[NUMBER_MAX], *plain = p;
+	size_t n = read_digits(r, p, digit, place), want;
+	struct slice d = slice_of(digit, n);
+
+	while (plain < r->end && is_digit(*plain))
+		plain++;
+	size_t skip = skipped(d), run = (size_t)(plain - p);
+	if (is_service(d) && run >= 4)
+		want = run < 8 ? 0 : run > 10 ? 10 : run;
+	else
+		want = needed(slice_of(digit + skip, n - skip));
+	if (want == 0 || n < skip + want)
+		return plain;
+	const char *end = place[skip + want - 1] + 1;
+	if (end < r->end && is_word(*end))
+		return plain;
+	struct slice value = normal(slice_of(digit + skip, want), room);
+	put(r, EVIDENCE_PHONE, value, 0, p, end);
+	struct slice kept = arena_copy(r->arena, value);
+	r->full_arena = r->full_arena || kept.ptr == NULL;
+	if (r->phones < PHONES_NEAR && kept.ptr != NULL)
+		r->phone[r->phones++] = (struct found){p, end, kept, NULL};
+	return end;
+}
+
+static void numbers(struct reader *r)
+{
+	for (const char *p = r->start; p < r->end;) {
+		const char *d = p + (*p == '+');
+		bool begins = (p == r->start || (!is_word(p[-1]) && p[-1] != '+')) && d < r->end &&
+			is_digit(*d);
+
+		p = begins ? number(r, d) : p + 1;
+	}
+}
+
+/* The digit that a word says; -1: none. */
+static int spelled_digit(struct slice w)
+{
+	static const char *const say[][3] = {{"khong", "zero", ""}, {"mot", "one", ""},
+		{"hai", "two", ""}, {"ba", "three", ""}, {"bon", "tu", "four"},
+		{"nam", "lam", "five"}, {"sau", "six", ""}, {"bay", "seven", ""},
+		{"tam", "eight", ""}, {"chin", "nine", ""}};
+
+	if (w.len < 2 || w.len > 5)
+		return -1;
+	for (int d = 0; d < 10; d++)
+		for (size_t k = 0; k < 3; k++)
+			if (slice_eq(w, slice_str(say[d][k])))
+				return d;
+	return -1;
+}
+
+static struct slice strip(struct slice s, const char *ends)
+{
+	while (s.len > 0 && *s.ptr != '\0' && strchr(ends, *s.ptr) != NULL)
+		s = slice_of(s.ptr + 1, s.len - 1);
+	while (s.len > 0 && s.ptr[s.len - 1] != '\0' && strchr(ends, s.ptr[s.len - 1]) != NULL)
+		s.len--;
+	return s;
+}
+
+/* A row of words that say digits. */
+struct row {
+	char digit[SPELLED_MAX];
+	size_t n, words;
+	const char *from, *to;
+};
+
+static void end_row(struct reader *r, struct row *row)
+{
+	struct slice d = slice_of(row->digit, row->n);
+	size_t skip = skipped(d), want = needed(slice_of(d.ptr + skip, d.len - skip));
+	char room[NUMBER_MAX + 2];
+
+	if (row->words >= 6 && want > 0 && row->n >= skip + want)
+		put(r, EVIDENCE_PHONE, normal(slice_of(d.ptr + skip, want), room), 0, row->from,
+			row->to);
+	row->n = row->words = 0;
+}
+
+static void spelled(struct reader *r)
+{
+	struct slice rest = r->f->text, piece;
+	struct row row = {.n = 0};
+
+	while (slice_cut(&rest, ' ', &piece)) {
+		struct slice core = strip(piece, ".,;:-()");
+		bool digits = core.len >= 1 && core.len <= 4;
+		int d;
+
+		for (size_t i = 0; i < core.len; i++)
+			digits = digits && is_digit(core.ptr[i]);
+		d = digits ? -1 : spelled_digit(core);
+		if (d < 0 && !digits) {
+			if (row.n > 0)
+				end_row(r, &row);
+			continue;
+		}
+		if (row.n == 0)
+			row.from = core.ptr;
+		row.to = core.ptr + core.len;
+		for (size_t i = 0; digits && i < core.len; i++)
+			if (row.n < SPELLED_MAX)
+				row.digit[row.n++] = core.ptr[i];
+		if (d >= 0 && row.n < SPELLED_MAX)
+			row.digit[row.n++] = (char)('0' + d);
+		row.words += d >= 0;
+	}
+	end_row(r, &row);
+}
+
+/* ---- links ---- */
+
+struct chain {
+	struct slice label[DOMAIN_LABELS];
+	bool hidden[DOMAIN_LABELS]; /* the dot before label i */
+	size_t n;
+};
+
+/* The length of a hidden dot at p, 0: none. */
+static size_t hidden_dot(const struct reader *r, const char *p)
+{
+	static const struct slice forms[] = {{" . ", 3}, {" .", 2}, {" dot ", 5}, {" cham ", 6}};
+	static const struct slice marks[] = {{"[.]", 3}, {"[dot]", 5}, {"[cham]", 6}, {"(.)", 3},
+		{"(dot)", 5}, {"(cham)", 6}, {"{.}", 3}};
+	struct slice rest = slice_of(p, (size_t)(r->end - p));
+
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+		if (slice_starts(rest, forms[i]) && rest.len > forms[i].len &&
+			is_word(p[forms[i].len]))
+			return forms[i].len;
+	size_t blank = rest.len > 0 && *p == ' ';
+	rest = slice_of(p + blank, rest.len - blank);
+	for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
+		size_t len = blank + marks[i].len;
+
+		if (!slice_starts(rest, marks[i]))
+			continue;
+		len += p + len < r->end && p[len] == ' ';
+		if (p + len < r->end && is_word(p[len]))
+			return len;
+	}
+	return 0;
+}
+
+static bool any_hidden(const struct chain *c, size_t labels)
+{
+	for (size_t i = 1; i < labels; i++)
+		if (c->hidden[i])
+			return true;
+	return false;
+}
+
+/* Reads the chain at p, which begins a run; answers where to go on. */
+static const char *read_chain(const struct reader *r, const char *p, struct chain *c)
+{
+	bool hidden = false;
+
+	c->n = 0;
+	for (;;) {
+		const char *from = p;
+		size_t dot;
+
+		while (p < r->end && is_run(*p))
+			p++;
+		if (p - from > 63 || *from == '-' || p[-1] == '-')
+			return p;
+		c->hidden[c->n] = hidden;
+		c->label[c->n++] = slice_of(from, (size_t)(p - from));
+		if (c->n == DOMAIN_LABELS || p == r->end)
+			return p;
+		hidden = *p != '.' || p + 1 == r->end || !is_word(p[1]);
+		dot = !hidden                                              ? 1
+			: *p == ' ' || *p == '[' || *p == '(' || *p == '{' ? hidden_dot(r, p)
+									   : 0;
+		if (dot == 0 ||
+			(hidden && !any_hidden(c, c->n) && c->n >= 2 &&
+				links_is_tld(r->links, c->label[c->n - 1])))
+			return p;
+		p += dot;
+	}
+}
+
+static bool is_ip(const struct reader *r, const struct chain *c)
+{
+	const char *p = c->label[0].ptr;
+
+	if (c->n != 4 || any_hidden(c, 4) || p - r->start < 2 || p[-1] != '/' || p[-2] != '/')
+		return false;
+	for (size_t i = 0; i < 4; i++) {
+		uint64_t v;
+
+		for (size_t k = 0; k < c->label[i].len; k++)
+			if (!is_digit(c->label[i].ptr[k]))
+				return false;
+		if (c->label[i].len > 3 || slice_u64(c->label[i], &v) != RC_OK || v > 255)
+			return false;
+	}
+	return true;
+}
+
+static bool has_digit(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (is_digit(s.ptr[i]))
+			return true;
+	return false;
+}
+
+/* The site on which a path names somebody; NULL: none. */
+static const char *site_of(struct slice domain)
+{
+	static const char *const sites[][2] = {{"t.me", "telegram"}, {"telegram.me", "telegram"},
+		{"zalo.me", "zalo"}, {"facebook.com", "facebook"}, {"fb.com", "facebook"},
+		{"m.me", "facebook"}, {"wa.me", "whatsapp"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(sites); i++)
+		if (slice_eq(domain, slice_str(sites[i][0])))
+			return sites[i][1];
+	return NULL;
+}
+
+/* What follows a domain up to the next blank; *stop is there. */
+static struct slice path_of(const struct reader *r, const char *p, const char **stop)
+{
+	const char *blank = memchr(p, ' ', (size_t)(r->end - p));
+	struct slice s = slice_of(p, (size_t)((blank != NULL ? blank : r->end) - p));
+
+	*stop = p + s.len;
+	if (s.len > PATH_MAX_BYTES) {
+		s.len = PATH_MAX_BYTES;
+		while (s.len > 0 && ((unsigned char)s.ptr[s.len] & 0xC0) == 0x80)
+			s.len--;
+	}
+	while (s.len > 0 && s.ptr[s.len - 1] != '\0' &&
+		strchr(".,;:!?)]}>\"'", s.ptr[s.len - 1]) != NULL)
+		s.len--;
+	return s;
+}
+
+static void path_name(struct reader *r, struct slice domain, struct slice path)
+{
+	const char *site = site_of(domain);
+	struct slice name = slice_of(path.ptr + 1, 0);
+
+	while (name.len + 1 < path.len && name.ptr[name.len] != '/' && name.ptr[name.len] != '?')
+		name.len++;
+	if (site != NULL && name.len > 0 && name.len <= NAME_MAX_BYTES &&
+		r->handles < BOUND_EVIDENCE)
+		r->handle[r->handles++] = (struct found){name.ptr, name.ptr + name.len, name, site};
+}
+
+static struct slice join(const struct chain *c, size_t first, size_t n, char room[DOMAIN_MAX])
+{
+	size_t len = 0;
+
+	for (size_t i = first; i < n; i++) {
+		if (i > first)
+			room[len++] = '.';
+		memcpy(room + len, c->label[i].ptr, c->label[i].len);
+		len += c->label[i].len;
+	}
+	return slice_of(room, len);
+}
+
+/* The host in a chain, if there is one; answers where to go on. */
+static const char *host(struct reader *r, const struct chain *c, const char *after)
+{
+	char room[DOMAIN_MAX], url[DOMAIN_MAX + PATH_MAX_BYTES];
+	bool ip = is_ip(r, c);
+	size_t n = c->n;
+
+	while (!ip && n >= 2 && !links_is_tld(r->links, c->label[n - 1]))
+		n--;
+	if (n < 2)
+		return after;
+	const char *end = c->label[n - 1].ptr + c->label[n - 1].len, *from = c->label[0].ptr, *stop;
+	bool abused = links_is_abused(r->links, c->label[n - 1]), hidden = any_hidden(c, n);
+	if (end < r->end && *end == '@')
+		return after;
+	if (hidden && n < 3 && c->label[0].len < 7 && !has_digit(c->label[0]))
+		return after;
+	struct slice domain =
+		join(c, n >= 3 && slice_eq(c->label[0], SLICE("www")) ? 1 : 0, n, room);
+	unsigned flags = (ip ? EVIDENCE_IP : 0) | (abused ? EVIDENCE_ABUSED_TLD : 0) |
+		(hidden ? EVIDENCE_HIDDEN : 0);
+	if (links_is_shortener(r->links, domain))
+		flags |= EVIDENCE_SHORTENER;
+	if (!ip && links_is_lookalike(r->links, domain, abused))
+		flags |= EVIDENCE_LOOKALIKE;
+	put(r, EVIDENCE_DOMAIN, domain, flags, from, end);
+	if (end == r->end || *end != '/')
+		return end;
+	struct slice path = path_of(r, end, &stop);
+	if (path.len > 1) {
+		memcpy(url, domain.ptr, domain.len);
+		memcpy(url + domain.len, path.ptr, path.len);
+		put(r, EVIDENCE_URL, slice_of(url, domain.len + path.len), flags, from,
+			path.ptr + path.len);
+		path_name(r, domain, path);
+	}
+	return stop;
+}
+
+static void hosts(struct reader *r)
+{
+	struct chain c;
+
+	for (const char *p = r->start; p < r->end;) {
+		if (!is_run(*p)) {
+			p++;
+			continue;
+		}
+		const char *from = p;
+		p = read_chain(r, p, &c);
+		if (c.n >= 2 && (from == r->start || (from[-1] != '_' && from[-1] != '@')))
+			p = host(r, &c, p);
+	}
+}
+
+/* ---- accounts and handles ---- */
+
+static bool stands_alone(const struct reader *r, const char *p, size_t len)
+{
+	return (p == r->start || !is_word(p[-1])) && (p + len == r->end || !is_word(p[len]));
+}
+
+/* 6 to 19 digits at p with one blank or dash between, and nothing of a word after them; else 0. *len: with what stands between. */
+static size_t account_digits(const struct reader *r, const char *p, char digit[20], size_t *len)
+{
+	const char *from = p;
+	size_t n = 0;
+
+	for (;;) {
+		if (n == 19)
+			return 0;
+		digit[n++] = *p++;
+		const char *next = p + (p < r->end && (*p == ' ' || *p == '-'));
+		if (next == r->end || !is_digit(*next))
+			break;
+		p = next;
+	}
+	*len = (size_t)(p - from);
+	return n >= 6 && (p == r->end || !is_word(*p)) ? n : 0;
+}
+
+static const char *account_after(struct reader *r, const char *word, size_t len, bool loose)
+{
+	const char *p = word + len;
+	char digit[20], room[NUMBER_MAX + 2];
+	struct slice phone;
+	size_t n, taken;
+
+	while (p < r->end && p - word - (ptrdiff_t)len < 24 && !is_digit(*p))
+		p++;
+	if (p == r->end || !is_digit(*p))
+		return word + 1;
+	n = account_digits(r, p, digit, &taken);
+	if (n == 0)
+		return word + 1;
+	if (!loose || !whole_number(slice_of(digit, n), room, &phone))
+		put(r, EVIDENCE_ACCOUNT, slice_of(digit, n), 0, p, p + taken);
+	return p + taken;
+}
+
+static void accounts(struct reader *r)
+{
+	static const struct {
+		struct slice word;
+		bool loose;
+	} words[] = {{{"so tai khoan", 12}, false}, {{"tai khoan", 9}, true}, {{"so tk", 5}, false},
+		{{"stk", 3}, false}, {{"tk", 2}, true}};
+
+	for (const char *p = r->start; p < r->end;) {
+		const char *go_on = p + 1;
+
+		for (size_t i = 0; i < ARRAY_LEN(words) && (*p == 's' || *p == 't'); i++)
+			if (slice_starts(slice_of(p, (size_t)(r->end - p)), words[i].word) &&
+				stands_alone(r, p, words[i].word.len)) {
+				go_on = account_after(r, p, words[i].word.len, words[i].loose);
+				break;
+			}
+		p = go_on;
+	}
+}
+
+static void put_handle(
+	struct reader *r, struct slice site, struct slice name, const char *from, const char *to)
+{
+	char text[NAME_MAX_BYTES + 16];
+
+	memcpy(text, site.ptr, site.len);
+	text[site.len] = ':';
+	memcpy(text + site.len + 1, name.ptr, name.len);
+	put(r, EVIDENCE_HANDLE, slice_of(text, site.len + 1 + name.len), 0, from, to);
+}
+
+/* The chat whose name stands shortly before p; empty: none. */
+static struct slice chat_before(const struct reader *r, const char *p)
+{
+	static const struct slice chats[] = {
+		{"zalo", 4}, {"viber", 5}, {"whatsapp", 8}, {"telegram", 8}};
+	const char *from = p - r->start > NEAR_BYTES + 8 ? p - NEAR_BYTES - 8 : r->start;
+
+	for (; from < p; from++)
+		for (size_t i = 0; i < ARRAY_LEN(chats); i++) {
+			struct slice rest = slice_of(from, (size_t)(p - from));
+
+			if (!slice_starts(rest, chats[i]) || rest.len - chats[i].len > NEAR_BYTES ||
+				has_digit(slice_of(from + chats[i].len, rest.len - chats[i].len)))
+				continue;
+			return chats[i];
+		}
+	return slice_of(p, 0);
+}
+
+static void names_at(struct reader *r)
+{
+	static const struct slice telegram = {"telegram", 8};
+	const char *p = r->start;
+
+	while ((p = memmem(p, (size_t)(r->end - p), telegram.ptr, telegram.len)) != NULL) {
+		const char *at, *to;
+		size_t room;
+
+		p += telegram.len;
+		room = (size_t)(r->end - p) < NEAR_BYTES + 1 ? (size_t)(r->end - p)
+							     : NEAR_BYTES + 1;
+		at = memchr(p, '@', room);
+		if (at == NULL)
+			continue;
+		for (to = at + 1; to < r->end && (is_word(*to) || *to == '_') && to - at <= 33;
+			to++)
+			;
+		if (to - at - 1 >= 5 && to - at - 1 <= 32)
+			put_handle(r, telegram, slice_of(at + 1, (size_t)(to - at - 1)), at, to);
+	}
+}
+
+static void handles(struct reader *r)
+{
+	for (size_t i = 0; i < r->handles; i++) {
+		struct slice name = r->handle[i].value, phone;
+		char room[NUMBER_MAX + 2];
+		bool digits = true;
+
+		for (size_t k = 0; k < name.len; k++)
+			digits = digits && is_digit(name.ptr[k]);
+		if (digits && whole_number(name, room, &phone))
+			name = phone;
+		put_handle(
+			r, slice_str(r->handle[i].site), name, r->handle[i].from, r->handle[i].to);
+	}
+	for (size_t i = 0; i < r->phones; i++) {
+		struct slice chat = chat_before(r, r->phone[i].from);
+
+		if (chat.len > 0)
+			put_handle(r, chat, r->phone[i].value, r->phone[i].from, r->phone[i].to);
+	}
+	names_at(r);
+}
+
+enum rc extract(const struct links *l, const struct folded *f, struct arena *a,
+	struct evidence out[BOUND_EVIDENCE], size_t *n)
+{
+	struct reader r = {.links = l,
+		.f = f,
+		.start = f->text.ptr,
+		.end = f->text.ptr + f->text.len,
+		.arena = a,
+		.out = out};
+
+	hosts(&r);
+	numbers(&r);
+	spelled(&r);
+	accounts(&r);
+	handles(&r);
+	*n = r.n;
+	return r.full_arena ? RC_LIMIT : RC_OK;
+}
