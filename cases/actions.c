@@ -189,6 +189,35 @@ static enum rc send_episodes(struct ledger *l, const struct ledger_settings *s,
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 
+static void note_time(struct buf *b, const char *name, int64_t us)
+{
+	char text[TIME_TEXT];
+
+	if (us == TIME_NONE)
+		return;
+	time_format(us, text);
+	buf_fmt(b, " %s=%s", name, text);
+}
+
+/* "WHAT number/8491*****78 sms scam", to go on with. */
+static void note_sender(struct buf *b, const char *what, const struct ruling *v)
+{
+	char masked[MASKED_TEXT];
+
+	buf_fmt(b, "%s %s/%s %s %s", what, scope_name(v->t->sender.scope),
+		masked_sender(&v->t->sender, masked), service_name(v->t->service),
+		class_name(v->cls));
+}
+
+static void note_superseded(struct ledger *l, const struct ruling *v, const struct known *k)
+{
+	note_sender(&l->audit, "superseded", v);
+	buf_fmt(&l->audit, " %s %s", k->action, k->state);
+	note_time(&l->audit, "decided_at", k->decided_at);
+	note_time(&l->audit, "until", k->until);
+	buf_byte(&l->audit, '\n');
+}
+
 /* Where the ladder's knowledge begins: what was decided before it can neither be confirmed nor withdrawn. */
 static int64_t horizon(const struct touched *t, enum report_class c)
 {
@@ -222,9 +251,11 @@ static enum rc send_superseded(struct ledger *l, const struct docket *d, int *se
 		for (size_t j = 0; j < v->before.n; j++) {
 			const struct known *k = &v->before.at[j];
 
-			if (!k->wish && k->decided_at > from &&
-				!has_episode(v->t, v->cls, k->decided_at))
-				pg_array_int(id, k->id);
+			if (k->wish || k->decided_at <= from ||
+				has_episode(v->t, v->cls, k->decided_at))
+				continue;
+			pg_array_int(id, k->id);
+			note_superseded(l, v, k);
 		}
 	}
 	if (id->count == 0)
@@ -243,14 +274,12 @@ static int by_place(const void *a, const void *b)
 	return (int)x->service - (int)y->service;
 }
 
-static void note_time(struct buf *b, const char *name, int64_t us)
+const struct touched *touched_at(
+	const struct touched *t, size_t n, int64_t sender_id, enum service service)
 {
-	char text[TIME_TEXT];
+	struct touched key = {.sender_id = sender_id, .service = service};
 
-	if (us == TIME_NONE)
-		return;
-	time_format(us, text);
-	buf_fmt(b, " %s=%s", name, text);
+	return bsearch(&key, t, n, sizeof(*t), by_place);
 }
 
 static enum rc recv_episodes(struct ledger *l, const struct touched *t, size_t n, struct err *e)
@@ -259,9 +288,8 @@ static enum rc recv_episodes(struct ledger *l, const struct touched *t, size_t n
 	enum rc rc = pg_recv(l->pg, &r, e);
 
 	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
-		struct touched key = {
-			.sender_id = pg_int(r, i, 1), .service = (enum service)pg_int(r, i, 2)};
-		const struct touched *at = bsearch(&key, t, n, sizeof(*t), by_place);
+		const struct touched *at =
+			touched_at(t, n, pg_int(r, i, 1), (enum service)pg_int(r, i, 2));
 		struct slice kase = pg_text(r, i, 0), action = pg_text(r, i, 4),
 			     state = pg_text(r, i, 5), reason = pg_text(r, i, 6);
 		char masked[MASKED_TEXT];
@@ -343,6 +371,21 @@ static bool hopes_nothing_new(const struct hope *h, struct before b)
 					  : is(k->state, h->state) && is(k->reason, h->reason));
 }
 
+/* A count without its leg is no episode, so that no action tells of it. */
+static void note_one_leg(struct ledger *l, const struct ruling *v, const struct hope *h)
+{
+	bool is_held = h->want && is(h->reason, "one_leg"), was_held = false;
+
+	for (size_t i = 0; i < v->before.n; i++)
+		was_held =
+			was_held || (v->before.at[i].wish && is(v->before.at[i].reason, "one_leg"));
+	if (is_held == was_held)
+		return;
+	note_sender(&l->audit, is_held ? "held" : "withdrawn", v);
+	buf_fmt(&l->audit, " one_leg%s%s\n", v->kase != NULL ? " " : "",
+		v->kase != NULL ? v->kase->id : "");
+}
+
 /* An admitted wish that is still running: it stays when the new one would only be held (a mode or a rule changed meanwhile), unless its
  * sender is protected now, or later reports took away the leg it stood on: that must not depend on whether the keeper was quicker. */
 #define STAYS                                                                          \
@@ -411,6 +454,7 @@ static enum rc send_wishes(struct ledger *l, const struct work *w, const struct 
 
 		if (hopes_nothing_new(&h, v->before))
 			continue;
+		note_one_leg(l, v, &h);
 		pg_array_int(want, h.want);
 		pg_array_int(sender, v->t->sender_id);
 		pg_array_int(service, v->t->service);

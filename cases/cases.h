@@ -121,6 +121,12 @@ struct touched {
 		bool one_leg;
 		int64_t one_leg_at;
 	} cls[CLASSES];
+	struct {
+		bool any; /* a vote says that somebody else uses this sender's number or name */
+		bool is;  /* enough of them for a case of its own */
+		int64_t first_at, at;
+		int reporters;
+	} spoofed;
 };
 
 struct control {

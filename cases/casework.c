@@ -1,6 +1,7 @@
 /* Cases: every accepted report opens or joins the one open case of its sender, service and class; the case's rung follows the ladder,
  * its state what became of it. The open cases were read under the senders' locks; they are written last, as everywhere. Cases of
  * reports without a sender are shared by all workers: they are made once, and their reports counted when somebody asks. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cases/ledger.h"
@@ -11,7 +12,7 @@ static enum rc full(struct err *e)
 }
 
 /* "c-" and 13 characters of base32 without i, l, o and u: 65 random bits. */
-static void new_case_id(char out[CASE_ID])
+void case_new_id(char out[CASE_ID])
 {
 	static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 	uint8_t bytes[13];
@@ -34,7 +35,8 @@ static enum rc read_open(
 	memset(out->id, 0, sizeof(out->id));
 	memcpy(out->id, id.ptr, id.len);
 	out->first_at = pg_time_us(r, row, col + 1);
-	out->observed = slice_eq(pg_text(r, row, col + 2), SLICE("open"));
+	struct slice state = pg_text(r, row, col + 2);
+	(void)snprintf(out->state, sizeof(out->state), "%.*s", (int)state.len, state.ptr);
 	return RC_OK;
 }
 
@@ -45,8 +47,8 @@ enum rc cases_send_open(struct ledger *l, const struct pg_param touched[3], stru
 	static const char sql[] =
 		"SELECT t.place, c.class, c.id, c.first_at, c.state"
 		" FROM unnest($1::bigint[], $2::smallint[], $3::int[]) t(sender, service, place)"
-		" JOIN case_file c ON c.sender = t.sender AND c.service = t.service WHERE c.state "
-		"<> 'closed'";
+		" JOIN case_file c ON c.sender = t.sender AND c.service = t.service"
+		" WHERE c.state <> 'closed' AND c.kind = 'reports'";
 
 	return pg_send(l->pg, sql, touched, 3, e);
 }
@@ -65,7 +67,7 @@ enum rc cases_recv_open(struct ledger *l, struct work *w, struct err *e)
 static enum rc read_shared(struct ledger *l, struct work *w, struct err *e)
 {
 	static const char sql[] = "SELECT service, class, id, first_at, state FROM case_file"
-				  " WHERE sender = 0 AND state <> 'closed'";
+				  " WHERE sender = 0 AND state <> 'closed' AND kind = 'reports'";
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_send(l->pg, sql, NULL, 0, e);
 
@@ -86,14 +88,15 @@ static enum rc make_shared(struct ledger *l, const struct ledger_settings *s, en
 		"INSERT INTO case_file AS c (id, sender, service, class, first_at, due_at, "
 		"opened_at)"
 		" VALUES ($1, 0, $2, $3, $4, $5, $6)"
-		" ON CONFLICT (sender, service, class) WHERE state <> 'closed' DO UPDATE SET"
+		" ON CONFLICT (sender, service, class) WHERE state <> 'closed' AND kind = 'reports'"
+		" DO UPDATE SET"
 		" due_at = c.due_at + (least(c.first_at, excluded.first_at) - c.first_at),"
 		" first_at = least(c.first_at, excluded.first_at) RETURNING c.id, c.first_at, "
 		"c.state";
 	OWN(pg_free) struct pg_result *r = NULL;
 	char id[CASE_ID];
 
-	new_case_id(id);
+	case_new_id(id);
 	struct pg_param p[] = {pg_p_str(id), pg_p_int(service, a), pg_p_int(c, a),
 		pg_p_time(first_at, a), pg_p_time(first_at + s->clock_s[c] * US_PER_S, a),
 		pg_p_time(now_us, a)};
@@ -218,7 +221,9 @@ static void add_case(struct work *w, const struct ledger_settings *s, const stru
 		.reports = tally->reports,
 		.first_at = tally->reports > 0 ? tally->first_at : counting,
 		.opened = open->id[0] == '\0',
-		.look = climbed(&t[i], c) || (open->id[0] != '\0' && !open->observed),
+		.look = climbed(&t[i], c) ||
+			(open->id[0] != '\0' && strcmp(open->state, "open") != 0),
+		.was = open->id[0] != '\0' ? open->state : "open",
 	};
 	if (counting != TIME_NONE && counting < k->first_at)
 		k->first_at = counting;
@@ -227,7 +232,7 @@ static void add_case(struct work *w, const struct ledger_settings *s, const stru
 	if (k->first_at == TIME_NONE)
 		k->first_at = t[i].as_of != TIME_NONE ? t[i].as_of : 0;
 	if (k->opened) {
-		new_case_id(k->id);
+		case_new_id(k->id);
 	} else {
 		memcpy(k->id, open->id, sizeof(k->id));
 		if (open->first_at < k->first_at)
@@ -269,28 +274,32 @@ enum rc cases_gather(struct ledger *l, const struct ledger_settings *s, struct w
 
 /* ---- writing ---- */
 
-/* What became of it: acted on, waiting for people, being verified, or only observed. NULL: nobody needs to look. */
-#define NEXT_STATE                                                                        \
-	"CASE WHEN u.look THEN coalesce((SELECT CASE WHEN bool_or(x.state IN ('wanted', " \
-	"'admitted'))"                                                                    \
-	" THEN 'enforced' WHEN bool_or(x.state = 'held') THEN 'held' END FROM wish x"     \
-	" WHERE x.sender = u.sender AND x.service = u.service AND x.case_id = u.id),"     \
+/* What became of it: on the list, waiting for people, being verified (also while its wish waits for the keeper, who then says more), or only
+ * observed. NULL: nobody needs to look. */
+#define NEXT_STATE                                                                       \
+	"CASE WHEN u.look THEN coalesce((SELECT CASE WHEN bool_or(x.state = 'admitted')" \
+	" THEN 'enforced' WHEN bool_or(x.state = 'held') THEN 'held' END FROM wish x"    \
+	" WHERE x.sender = u.sender AND x.service = u.service AND x.case_id = u.id),"    \
 	" CASE WHEN u.rung >= 1 THEN 'verifying' ELSE 'open' END) END AS next"
 /* OFFSET 0 behind it keeps the planner from looking once per mention of `next`. */
 #define UNNEST                                                                                   \
 	" FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[]," \
-	" $6::timestamptz[], $7::bigint[], $8::timestamptz[], $9::timestamptz[], $10::bool[])"   \
-	" u(id, sender, service, class, rung, peak_at, reports, first_at, due_at, look)"
+	" $6::timestamptz[], $7::bigint[], $8::timestamptz[], $9::timestamptz[], $10::bool[],"   \
+	" $11::text[]) u(id, sender, service, class, rung, peak_at, reports, first_at, due_at,"  \
+	" look, was)"
 
 static const char insert_sql[] =
-	"INSERT INTO case_file"
+	"WITH m AS (INSERT INTO case_file"
 	" (id, sender, service, class, rung, peak_at, reports, first_at, due_at, opened_at, state)"
-	" SELECT id, sender, service, class, rung, peak_at, reports, first_at, due_at, $11,"
-	" coalesce(next, 'open') FROM (SELECT u.*, " NEXT_STATE UNNEST " OFFSET 0) u";
+	" SELECT id, sender, service, class, rung, peak_at, reports, first_at, due_at, $12,"
+	" coalesce(next, 'open') FROM (SELECT u.*, " NEXT_STATE UNNEST " OFFSET 0) u"
+	" RETURNING sender, service, class, state)"
+	" SELECT sender, service, class, 'open', state FROM m WHERE state <> 'open'";
 
-/* Appeals and closings are people's. A span that people have changed stays as long as it is. */
+/* Answers those whose state changed. Appeals and closings are people's. A span that people have changed stays as long as it is. */
 static const char update_sql[] =
-	"UPDATE case_file c SET reports = c.reports + u.reports, rung = u.rung, peak_at = "
+	"WITH m AS (UPDATE case_file c SET reports = c.reports + u.reports, rung = u.rung, peak_at "
+	"= "
 	"u.peak_at,"
 	" first_at = least(c.first_at, u.first_at),"
 	" due_at = c.due_at + (least(c.first_at, u.first_at) - c.first_at),"
@@ -298,7 +307,9 @@ static const char update_sql[] =
 	" ELSE u.next END,"
 	" version = c.version + (c.rung <> u.rung OR (u.next <> c.state"
 	" AND c.state NOT IN ('appealed', 'closed')) IS TRUE)::int"
-	" FROM (SELECT u.*, " NEXT_STATE UNNEST " OFFSET 0) u WHERE c.id = u.id";
+	" FROM (SELECT u.*, " NEXT_STATE UNNEST " OFFSET 0) u WHERE c.id = u.id"
+	" RETURNING c.sender, c.service, c.class, u.was, c.state)"
+	" SELECT sender, service, class, was, state FROM m WHERE state <> was";
 
 static int by_id(const void *a, const void *b)
 {
@@ -324,7 +335,8 @@ static enum rc send_some(struct ledger *l, const struct work *w, const struct to
 			*service = array_of(l, PG_INT2), *cls = array_of(l, PG_INT2),
 			*rung = array_of(l, PG_INT2), *peak = array_of(l, PG_TIMESTAMPTZ),
 			*reports = array_of(l, PG_INT8), *first = array_of(l, PG_TIMESTAMPTZ),
-			*due = array_of(l, PG_TIMESTAMPTZ), *look = array_of(l, PG_BOOL);
+			*due = array_of(l, PG_TIMESTAMPTZ), *look = array_of(l, PG_BOOL),
+			*was = array_of(l, PG_TEXT);
 	for (size_t i = 0; i < n; i++) {
 		const struct kase *k = list[i];
 		const struct touched *x = &t[k->touched];
@@ -340,12 +352,14 @@ static enum rc send_some(struct ledger *l, const struct work *w, const struct to
 		pg_array_time(first, k->first_at);
 		pg_array_time(due, k->due_at);
 		pg_array_int(look, k->look);
+		pg_array_text(was, slice_str(k->was));
 	}
 	struct pg_param p[] = {pg_p_array(id), pg_p_array(sender), pg_p_array(service),
 		pg_p_array(cls), pg_p_array(rung), pg_p_array(peak), pg_p_array(reports),
-		pg_p_array(first), pg_p_array(due), pg_p_array(look), pg_p_time(now_us, a)};
+		pg_p_array(first), pg_p_array(due), pg_p_array(look), pg_p_array(was),
+		pg_p_time(now_us, a)};
 	*sent += 1;
-	return opened ? pg_send(l->pg, insert_sql, p, 11, e) : pg_send(l->pg, update_sql, p, 10, e);
+	return opened ? pg_send(l->pg, insert_sql, p, 12, e) : pg_send(l->pg, update_sql, p, 11, e);
 }
 
 enum rc cases_store(struct ledger *l, const struct work *w, const struct touched *t, int64_t now_us,
@@ -354,4 +368,32 @@ enum rc cases_store(struct ledger *l, const struct work *w, const struct touched
 	enum rc rc = send_some(l, w, t, true, now_us, a, sent, e);
 
 	return rc == RC_OK ? send_some(l, w, t, false, now_us, a, sent, e) : rc;
+}
+
+enum rc cases_recv(struct ledger *l, const struct work *w, const struct touched *t, size_t n,
+	int sent, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (int s = 0; rc == RC_OK && s < sent; s++) {
+		OWN(pg_free) struct pg_result *r = NULL;
+		rc = pg_recv(l->pg, &r, e);
+		for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+			const struct touched *x =
+				touched_at(t, n, pg_int(r, i, 0), (enum service)pg_int(r, i, 1));
+			struct slice was = pg_text(r, i, 3), is = pg_text(r, i, 4);
+			const struct kase *k = x == NULL
+				? NULL
+				: case_of(w, (size_t)(x - t), (enum report_class)pg_int(r, i, 2));
+			char masked[MASKED_TEXT];
+
+			if (k == NULL)
+				return err_set(e, RC_FATAL, "ledger: a case nobody touched");
+			buf_fmt(&l->audit, "case.state %s %s/%s %s %s %.*s -> %.*s\n", k->id,
+				scope_name(x->sender.scope), masked_sender(&x->sender, masked),
+				service_name(x->service), class_name(k->cls), (int)was.len, was.ptr,
+				(int)is.len, is.ptr);
+		}
+	}
+	return rc;
 }

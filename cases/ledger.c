@@ -183,7 +183,7 @@ enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s, struct 
 {
 	struct work *w = l->work;
 	struct docket docket = {.n = 0};
-	int actions = 0, sent = 0;
+	int actions = 0, sent = 0, cases = 0, mended = 0, forged = 0;
 
 	assert(w != NULL); /* ledger_claim came before */
 	enum rc rc = cases_gather(l, s, w, b, touched, n_touched, a, e);
@@ -196,11 +196,22 @@ enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s, struct 
 	if (rc == RC_OK)
 		rc = records_send(l, s, w, b, now_us, a, &sent, e);
 	if (rc == RC_OK)
-		rc = cases_store(l, w, touched, now_us, a, &sent, e);
+		rc = cases_store(l, w, touched, now_us, a, &cases, e);
 	if (rc == RC_OK && w->facts)
-		rc = contacts_mend(l, w, touched, now_us, a, &sent, e);
+		rc = contacts_mend(l, w, touched, now_us, a, &mended, e);
+	if (rc == RC_OK)
+		rc = forged_send(l, s, w, touched, n_touched, now_us, a, &forged, e);
 	if (rc == RC_OK)
 		rc = actions_recv(l, &docket, actions, touched, n_touched, e);
+	if (rc == RC_OK)
+		rc = recv_all(l, sent, e);
+	if (rc == RC_OK)
+		rc = cases_recv(l, w, touched, n_touched, cases, e);
+	if (rc == RC_OK)
+		rc = recv_all(l, mended, e);
+	if (rc == RC_OK)
+		rc = forged_recv(l, touched, n_touched, forged, e);
+	sent = 0;
 	if (rc == RC_OK)
 		rc = audit_send(l, s, b, now_us, a, &sent, e);
 	if (rc == RC_OK)

@@ -44,7 +44,7 @@ struct filed {
 struct open_case {
 	char id[CASE_ID]; /* "": there is none */
 	int64_t first_at;
-	bool observed; /* its state is open */
+	char state[12];
 };
 
 /* A case that the batch touches, of a touched sender and service. */
@@ -53,8 +53,9 @@ struct kase {
 	enum report_class cls;
 	char id[CASE_ID];
 	int64_t reports, first_at, due_at;
-	bool opened; /* by this batch */
-	bool look;   /* its state may change */
+	bool opened;     /* by this batch */
+	bool look;       /* its state may change */
+	const char *was; /* its state so far */
 };
 
 /* An episode or a wish of the machine that is there already. */
@@ -158,6 +159,10 @@ MUST_USE enum rc cases_gather(struct ledger *l, const struct ledger_settings *s,
 	struct err *e);
 MUST_USE enum rc cases_store(struct ledger *l, const struct work *w, const struct touched *t,
 	int64_t now_us, struct arena *a, int *sent, struct err *e);
+/* Receives what cases_store sent, `sent` answers: what became of cases goes into the audit. */
+MUST_USE enum rc cases_recv(struct ledger *l, const struct work *w, const struct touched *t,
+	size_t n, int sent, struct err *e);
+void case_new_id(char out[CASE_ID]);
 /* The case of a touched sender and class; NULL: the batch touches none. */
 const struct kase *case_of(const struct work *w, size_t touched, enum report_class c);
 /* When the ladder of a class begins to count, once it left observe; else TIME_NONE. */
@@ -165,7 +170,17 @@ int64_t case_counting(const struct touched *t, enum report_class c);
 /* "8491*****78"; a name as it is. Borrowed from either. */
 const char *masked_sender(const struct sender *s, char room[MASKED_TEXT]);
 
+/* forged.c: cases of senders whose number or name somebody else uses. Sent and received like the other cases. */
+MUST_USE enum rc forged_send(struct ledger *l, const struct ledger_settings *s,
+	const struct work *w, const struct touched *t, size_t n, int64_t now_us, struct arena *a,
+	int *sent, struct err *e);
+MUST_USE enum rc forged_recv(
+	struct ledger *l, const struct touched *t, size_t n, int sent, struct err *e);
+
 /* actions.c: what was decided, and the wishes that follow. */
+/* The touched sender and service; NULL: the batch does not touch it. */
+const struct touched *touched_at(
+	const struct touched *t, size_t n, int64_t sender_id, enum service service);
 struct ruling;
 struct docket {
 	struct ruling *at;

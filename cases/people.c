@@ -310,6 +310,18 @@ static bool differs(const struct filing *f, const struct pg_result *r, int row)
 			slice_str(f->number_class != NULL ? f->number_class : ""));
 }
 
+static void note_attribution(
+	struct ledger *l, const struct filing *f, const struct pg_result *r, int row)
+{
+	struct slice was = pg_text(r, row, 2), carrier = pg_text(r, row, 3);
+	char masked[MASKED_TEXT];
+
+	buf_fmt(&l->audit, "sender.attribution %s/%s %.*s %.*s -> %s %s\n",
+		scope_name(f->sender.scope), masked_sender(&f->sender, masked), (int)was.len,
+		was.ptr, (int)carrier.len, carrier.ptr, attribution_name(f->attribution),
+		f->carrier != NULL ? f->carrier : "");
+}
+
 static enum rc update_senders(
 	struct ledger *l, const struct work *w, const struct pg_result *r, struct err *e)
 {
@@ -329,6 +341,7 @@ static enum rc update_senders(
 
 		if (!differs(f, r, i))
 			continue;
+		note_attribution(l, f, r, i);
 		pg_array_int(id, party->id);
 		pg_array_text(attribution, slice_str(attribution_name(f->attribution)));
 		pg_array_text(carrier, slice_str(f->carrier != NULL ? f->carrier : ""));

@@ -6,17 +6,18 @@
 #define COLS(table) table, ARRAY_LEN(table)
 
 static const char cases_sql[] =
-	"SELECT id, service, class, state, outcome, rung, peak_at, CASE "
+	"SELECT id, kind, service, class, state, outcome, rung, peak_at, CASE "
 	"WHEN sender = 0 THEN (SELECT"
 	" count(*) FROM report r WHERE r.sender = 0 AND r.case_id = c.id) "
 	"ELSE reports END, first_at,"
 	" due_at, opened_at, closed_at FROM case_file c WHERE sender = $1"
-	" AND (state <> 'closed' OR state = 'closed') /* two partial indexes */"
+	" AND (state = 'closed' OR (state <> 'closed' AND kind = 'reports')"
+	" OR (state <> 'closed' AND kind <> 'reports')) /* three partial indexes */"
 	" ORDER BY state = 'closed', opened_at DESC, id LIMIT 50";
-static const struct col case_cols[] = {{"id", COL_TEXT}, {"service", COL_SERVICE},
-	{"class", COL_CLASS}, {"state", COL_TEXT}, {"outcome", COL_TEXT}, {"rung", COL_RUNG},
-	{"peak_at", COL_TIME}, {"reports", COL_INT}, {"first_at", COL_TIME}, {"due_at", COL_TIME},
-	{"opened_at", COL_TIME}, {"closed_at", COL_TIME}};
+static const struct col case_cols[] = {{"id", COL_TEXT}, {"kind", COL_TEXT},
+	{"service", COL_SERVICE}, {"class", COL_CLASS}, {"state", COL_TEXT}, {"outcome", COL_TEXT},
+	{"rung", COL_RUNG}, {"peak_at", COL_TIME}, {"reports", COL_INT}, {"first_at", COL_TIME},
+	{"due_at", COL_TIME}, {"opened_at", COL_TIME}, {"closed_at", COL_TIME}};
 
 static const char blocks_sql[] =
 	"SELECT e.service, e.action, e.case_id, e.until, e.basis, e.origin, e.release, l.at, "

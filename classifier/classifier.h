@@ -185,3 +185,15 @@ MUST_USE enum rc policy_load(const char *path, struct complaints *c, struct poli
 void policy_free(struct policy *p);
 OWNER(policy_free, struct policy);
 bool policy_scam_category(const struct policy *p, struct slice category); /* ASCII case-blind */
+
+/* Somebody else uses this sender's number or name, as its votes tell: docs/judgement.md section 6. */
+struct spoofed {
+	bool any;	/* some vote says so at all */
+	bool is;	/* enough of them to open a case */
+	int64_t first_at; /* where that case begins; TIME_NONE when it is none */
+	int64_t at;	/* the last time at which it held */
+	int reporters;	/* who say so at any time */
+};
+/* A pure function of the set of votes. floor as above. scratch: arena for sorting. */
+MUST_USE enum rc spoofed_look(const struct policy *p, const struct vote *votes, size_t n, int64_t floor, struct arena *scratch,
+			      struct spoofed *out);

@@ -177,6 +177,21 @@ static struct slice score_json(const struct score *s, struct arena *a)
 	return arena_copy(a, buf_slice(&b));
 }
 
+static enum rc judge_spoofed(const struct judge *j, struct touched *t, struct arena *a)
+{
+	struct spoofed s;
+	enum rc rc = spoofed_look(j->policy, t->votes, t->n_votes, t->floor, a, &s);
+
+	if (rc != RC_OK)
+		return rc;
+	t->spoofed.any = s.any;
+	t->spoofed.is = s.is;
+	t->spoofed.first_at = s.first_at;
+	t->spoofed.at = s.at;
+	t->spoofed.reporters = s.reporters;
+	return RC_OK;
+}
+
 /* Section 5's table: what becomes of an episode. Only the newest one can still be acted on. */
 static void decide(const struct touched *t, const struct control *control, int64_t now_us,
 	bool newest, struct decided *d)
@@ -257,6 +272,9 @@ enum rc judge_touched(const struct judge *j, const struct control *control, int6
 			if (rc != RC_OK)
 				return rc;
 		}
+		enum rc rc = judge_spoofed(j, &t[i], a);
+		if (rc != RC_OK)
+			return rc;
 	}
 	return RC_OK;
 }

@@ -107,12 +107,13 @@ def standings(site, judgement, d):
 
 
 def cases(site, judgement, d):
-    query = "s.scope, s.value, x.service, x.class, x.rung, x.reports, x.first_at, x.due_at"
+    query = "s.scope, s.value, x.service, x.class, x.kind, x.rung, x.reports, x.first_at, x.due_at"
     got = {}
     for r in site.rows(NAMES.format(query, "case_file") + " WHERE x.state <> 'closed'"):
         hours = {"scam": 2, "nuisance": 24}[CLASSES[r["class"]]]
         d.same("the clock of a case", r["due_at"] - r["first_at"], datetime.timedelta(hours=hours))
-        got[r["scope"], r["value"], SERVICES[r["service"]], CLASSES[r["class"]]] = (RUNGS[r["rung"]], r["reports"], us(r["first_at"]))
+        what = CLASSES[r["class"]] if r["kind"] == "reports" else r["kind"]
+        got[r["scope"], r["value"], SERVICES[r["service"]], what] = (RUNGS[r["rung"]], r["reports"], us(r["first_at"]))
     # The cases without a sender are shared by all workers, so that their reports are counted only when somebody asks.
     counted = "SELECT service, class, count(*) AS n FROM report WHERE sender = 0 AND disposition = 0 GROUP BY service, class"
     for r in site.rows(counted):
@@ -258,7 +259,8 @@ def summary(site):
     for name, columns, table, more in (
         ("votes", votes, "vote", ""),
         ("standing", "s.scope, s.value, x.service, x.score, x.as_of, x.terms, x.votes", "standing", ""),
-        ("cases", "s.scope, s.value, x.service, x.class, x.state, x.rung, x.reports, x.first_at", "case_file", ""),
+        ("cases", "s.scope, s.value, x.service, x.class, x.kind, x.state, x.rung, x.reports, x.first_at", "case_file",
+         " WHERE x.state <> 'closed' OR x.kind = 'reports'"),
         ("wishes", "s.scope, s.value, x.service, x.origin, x.state, x.reason, x.until", "wish", ""),
         ("actions", "s.scope, s.value, x.service, x.class, x.decided_at, x.until", "action", " WHERE x.state <> 'superseded'"),
     ):

@@ -37,6 +37,27 @@ def test_a_block_ends_by_itself(site):
     assert s.rows("SELECT * FROM wish") == []
 
 
+def test_the_victim_of_a_forged_number_is_not_blocked(site):
+    """Scammers call with a shop's number and send in a bank's name; a crowd reports both. Cases for people, nothing on the list."""
+    s, crowd = site(), Crowd(1, 0)
+    engine, now = s.start().wait_ready(), int(time.time())
+    contacts = {"0911000055": {"service": "voice", "matched": "no"}, "0911000066": {"service": "voice", "matched": "yes", "origin": "foreign"},
+                "SAOVANG": {"service": "sms", "matched": "no"}}  # fmt: skip
+    values = []
+    for sender, contact in contacts.items():
+        for n in range(20):
+            key, value = scam(n, crowd.time(now - 600 - n), sender)
+            values.append((key, json.dumps({**json.loads(value), "contact": contact}).encode()))
+    s.produce(values)
+    s.settle()
+    judgement = compare.assert_same(s, engine)
+    kinds = {key[1]: key[3] for key in judgement.open_cases() if key[3] in ("spoofed_caller", "fake_station")}
+    assert kinds == {"84911000055": "spoofed_caller", "84911000066": "spoofed_caller", "saovang": "fake_station"}
+    assert s.rows("SELECT * FROM wish") == [] and compare.ledger_entries(s) == {}
+    case = next(c for c in engine.get("/v1/senders/0911000055/why").json()["cases"] if c["kind"] == "spoofed_caller")
+    assert (case["state"], case["class"], case["reports"], case["rung"]) == ("open", "scam", 20, "observe")
+
+
 def outcomes_of(s):
     """report id -> multiset of (status, reason); the same key and number twice must be the same message."""
     seen = {}

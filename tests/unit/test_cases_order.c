@@ -108,11 +108,12 @@ static char *dump(void)
 		"SELECT string_agg(concat_ws(' ', s.value, t.service, score, as_of, terms, votes), "
 		"E'\\n' ORDER BY"
 		" s.value, t.service) FROM standing t JOIN sender s ON s.id = t.sender",
-		"SELECT string_agg(concat_ws(' ', s.value, c.service, c.class, state, rung, "
-		"peak_at, reports, first_at,"
-		" due_at), E'\\n' ORDER BY s.value, c.service, c.class) FROM case_file c JOIN "
-		"sender s ON s.id ="
-		" c.sender",
+		"SELECT string_agg(concat_ws(' ', s.value, c.service, c.class, c.kind, "
+		"state, rung, peak_at, reports, first_at,"
+		" due_at), E'\\n' ORDER BY s.value, c.service, c.class, c.kind) FROM case_file c"
+		" JOIN sender s ON s.id = c.sender"
+		/* one that was withdrawn is another order's that never was */
+		" WHERE state <> 'closed' OR kind = 'reports'",
 		"SELECT string_agg(concat_ws(' ', s.value, a.service, a.class, rung, action, "
 		"decided_at, until, state,"
 		" reason, reporters, matched), E'\\n' ORDER BY s.value, a.service, a.class, "

@@ -80,7 +80,8 @@ static void test_wanted(void)
 	CHECK_GET(wish_sql, "auto:scam wanted bar_in 86400");
 	CHECK_GET(action_sql, "1 3 bar_in wanted");
 	/* the nuisance ladder counts every vote: with five it verifies */
-	CHECK_GET(case_sql, "0 verifying 1 0, 1 enforced 3 5");
+	/* not enforced before a release has admitted the wish */
+	CHECK_GET(case_sql, "0 verifying 1 0, 1 verifying 3 5");
 	CHECK_GET("SELECT string_agg(s.value || d.service, ' ') FROM dirty d JOIN sender s ON s.id "
 		  "= d.sender",
 		SCAMMER "1");
@@ -98,6 +99,9 @@ static void test_wanted(void)
 	CHECK_GET(action_sql, "1 3 bar_in wanted");
 	admit();
 	accuse(SCAMMER, 8, 1, 0, 20);
+	CHECK_GET(case_sql, "0 verifying 1 0, 1 enforced 3 8");
+	CHECK_HAS(GET("SELECT string_agg(lines, '') FROM audit WHERE what = 'batch'"),
+		" number/8491*****11 voice scam verifying -> enforced\n");
 	CHECK_GET(wish_sql, "auto:scam admitted bar_in 86400");
 	CHECK_GET(action_sql, "1 3 bar_in admitted");
 	CHECK_GET("SELECT count(*) FROM dirty", "0");

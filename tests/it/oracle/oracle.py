@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
-from . import ladder, numbers, records, rules, votes
+from . import forged, ladder, numbers, records, rules, votes
 
 SERVICES = ("sms", "voice")
 
@@ -161,7 +161,7 @@ class Judgement:
         return self.world.plan.attribution(numbers.Sender(key[0], key[1], "ok"))
 
     def open_cases(self):
-        """{(scope, value, service, class): (rung, reports, begin)}: of reports, and of ladders that left observe."""
+        """{(scope, value, service, class or kind): (rung, reports, begin)}: of reports, of ladders that left observe, of forged senders."""
         out = {key: ("observe", *it) for key, it in self.cases.items()}
         for key, votes_of in self.votes.items():
             for klass in ("nuisance", "scam"):
@@ -171,6 +171,9 @@ class Judgement:
                     taus = [v.scam_at if klass == "scam" else v.verified_at for v in votes_of.values()]
                     begin = min(t for t in [first, *taus] if t is not None)
                     out[(*key, klass)] = (rung, reports, begin)
+            case = forged.look(key, votes_of, self.world.policy)
+            if case is not None:
+                out[(*key, case.kind)] = ("observe", case.reporters, case.begin)
         return out
 
     def fate(self, key, klass, now):
