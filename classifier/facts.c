@@ -9,7 +9,7 @@ static const char *const kinds[] = {[EVIDENCE_DOMAIN] = "domain",
 static const struct {
 	unsigned flag;
 	const char *name;
-	enum fact fact;
+	enum wanted_fact fact;
 } flags[] = {{EVIDENCE_SHORTENER, "shortener", FACT_SHORTENER},
 	{EVIDENCE_LOOKALIKE, "lookalike", FACT_LOOKALIKE},
 	{EVIDENCE_ABUSED_TLD, "abused_tld", FACT_ABUSED_TLD},
@@ -28,11 +28,11 @@ const char *evidence_flag(unsigned set, size_t n)
 	return NULL;
 }
 
-bool fact_parse(struct slice s, enum fact *out)
+bool fact_parse(struct slice s, enum wanted_fact *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (slice_eq(s, slice_str(kinds[i]))) {
-			*out = FACT_DOMAIN + (enum fact)i;
+			*out = FACT_DOMAIN + (enum wanted_fact)i;
 			return true;
 		}
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
@@ -43,7 +43,7 @@ bool fact_parse(struct slice s, enum fact *out)
 	return false;
 }
 
-const struct evidence *fact_find(enum fact f, const struct evidence *e, size_t n)
+const struct evidence *fact_find(enum wanted_fact f, const struct evidence *e, size_t n)
 {
 	unsigned flag = 0;
 

@@ -124,7 +124,7 @@ MUST_USE enum rc extract(const struct links *l, const struct folded *f, struct a
 /* ---- facts.c ---- */
 
 /* What a rule with `evidence` wants. */
-enum fact {
+enum wanted_fact {
 	FACT_NONE,
 	FACT_DOMAIN,
 	FACT_URL,
@@ -137,9 +137,9 @@ enum fact {
 	FACT_HIDDEN,
 	FACT_IP
 };
-bool fact_parse(struct slice s, enum fact *out);
+bool fact_parse(struct slice s, enum wanted_fact *out);
 /* The first item that is so; NULL: none. */
-const struct evidence *fact_find(enum fact f, const struct evidence *e, size_t n);
+const struct evidence *fact_find(enum wanted_fact f, const struct evidence *e, size_t n);
 
 /* ---- rules.c ---- */
 
@@ -150,7 +150,7 @@ struct rule {
 	enum label label;
 	bool raw; /* text: raw */
 	bool shadow;
-	enum fact fact; /* FACT_NONE: it has a pattern */
+	enum wanted_fact fact; /* FACT_NONE: it has a pattern */
 	struct slice pattern;
 	struct re *re;
 	const struct yaml *match, *nomatch; /* lists of texts */
