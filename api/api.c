@@ -309,6 +309,14 @@ static void register_metrics(struct api *a)
 	a->m.shed = metric_family(METRIC_COUNTER, "khien_http_shed_total", "what",
 		"Requests answered 503 because too many waited.");
 	a->m.long_polls = gauge("khien_http_long_polls", "Requests that wait for a release.");
+	a->m.consumer_age = metric_family(METRIC_GAUGE, "khien_consumer_age_seconds", "consumer",
+		"Since a consumer of the list last proved what it holds; -1: never.");
+	a->m.consumer_behind = metric_family(METRIC_GAUGE, "khien_consumer_behind_seconds",
+		"consumer", "Since the first release that a consumer has not proved to hold.");
+	a->m.consumer_state = metric_family(METRIC_GAUGE, "khien_consumer_state", "consumer,state",
+		"1 for the state of a consumer: confirmed, fetched, unknown.");
+	a->m.consumer_alarm = metric_family(METRIC_GAUGE, "khien_consumer_alarm", "consumer",
+		"1 while a consumer is not confirmed, or for longer than feed.alarm.");
 	a->m.streams = gauge("khien_http_streams", "Streams of changes that are open.");
 	a->m.list_release = gauge(
 		"khien_lookup_release", "Release of the list in memory; -1: none is loaded yet.");
@@ -338,6 +346,7 @@ static enum rc api_new(const struct api_settings *s, struct api **out, struct er
 	a->snapshots = snapshots_new();
 	a->answers = answers_new();
 	a->notes = notes_new();
+	a->alarm_s = conf_int(s->conf, "feed.alarm");
 	a->heartbeat_ms = conf_int(s->conf, "api.heartbeat") * 1000;
 	if (a->notes == NULL || a->tokens == NULL || a->snapshots == NULL || a->answers == NULL)
 		return err_set(e, RC_RETRY, "out of memory");

@@ -27,12 +27,14 @@ struct api {
 	struct snapshots *snapshots;
 	struct answers *answers;
 	struct {
+		struct metric *consumer_age, *consumer_behind, *consumer_state, *consumer_alarm;
 		struct metric *requests, *seconds, *lookups, *shed;
 		struct metric_cell *long_polls, *streams, *list_release, *list_entries, *list_bytes,
 			*list_age;
 	} m;
 	struct notes *notes;
-	int64_t stale_max_s, heartbeat_ms;
+	int64_t stale_max_s, heartbeat_ms, alarm_s;
+	int64_t measured_us; /* when consumers were last looked at; the tokens' thread's */
 	size_t queue_max;
 	/* exchanges that wait for a thread with a database connection; all under lock */
 	pthread_mutex_t lock;
@@ -177,7 +179,13 @@ void stream_prepare(
 	struct api *a, struct pg *pg, const struct list_mark *was, const struct list_mark *now);
 bool stream_idle(void *api, struct exchange *x);
 
+/* ---- acks.c ---- */
+MUST_USE enum rc acks_measure(struct api *a, struct pg *pg, int64_t mono_us, struct err *e);
+
 /* ---- handlers ---- */
+void handle_ack(struct api *a, struct pg *pg, struct exchange *x);
+void handle_drift(struct api *a, struct pg *pg, struct exchange *x);
+void handle_forget(struct api *a, struct pg *pg, struct exchange *x);
 void handle_stream(struct api *a, struct pg *pg, struct exchange *x);
 void handle_lookup(struct api *a, struct pg *pg, struct exchange *x);
 void handle_lookup_many(struct api *a, struct pg *pg, struct exchange *x);

@@ -239,6 +239,8 @@ void *tokens_follow(void *arg)
 			rc = tokens_touch(a->tokens, pg, a->s.clk->now_us(a->s.clk), mono_us, &e);
 		if (rc == RC_OK)
 			rc = notes_write(a->notes, pg, &e);
+		if (rc == RC_OK)
+			rc = acks_measure(a, pg, mono_us, &e);
 		if (rc != RC_OK && failures == 0)
 			log_warn("api", "the tokens cannot be read: %s", e.text);
 		failures = rc == RC_OK ? 0 : failures + 1;

@@ -133,6 +133,36 @@ MUST_USE enum rc feed_changes(struct pg *c, const char *list, int64_t after, int
 /* {"destinations":[{"value":"113","why":"police"},…]}: traffic towards these is never barred. Travels with every feed. */
 MUST_USE enum rc feed_exempt(struct pg *c, struct buf *out, struct err *e);
 
+/* ---- what consumers prove to hold ---- */
+struct feed_ack {
+	const char *consumer, *list;
+	int service; /* -1: both */
+	int64_t release, count;
+	struct digest digest;
+	const struct digest *buckets; /* 256, or NULL */
+};
+/* Compares with the list at that release, keeps it, and says {"state":"confirmed|differs",…,"findings":{…}}. t (may be NULL) is looked through for what
+ * is missing or too many. RC_CONFLICT: another list, ahead, or too old: head tells where to start. */
+MUST_USE enum rc feed_ack_take(struct pg *c, const struct feed_ack *ack, const char *token,
+	const struct table *t, int64_t now_us, struct buf *out, struct list_mark *head,
+	struct err *e);
+/* One consumer; -1: never. Texts live as long as the call. */
+struct feed_consumer {
+	const char *name, *token;
+	const char *state; /* "confirmed", "fetched", "unknown" */
+	int service;
+	int64_t release, age_s; /* the last proof */
+	int64_t behind_s;       /* since the first release that is not proved */
+	int64_t fetched, fetched_age_s;
+	const char *findings; /* JSON */
+	int64_t head;
+	bool alarm;
+};
+typedef void feed_consumer_each(void *arg, const struct feed_consumer *one);
+MUST_USE enum rc feed_drift(struct pg *c, int64_t now_us, int64_t alarm_s, feed_consumer_each *each,
+	void *arg, struct err *e);
+MUST_USE enum rc feed_consumer_forget(struct pg *c, const char *name, struct err *e);
+
 /* ---- projections: copies that follow the release log, each repeatable ---- */
 struct projection;
 struct projection_target {

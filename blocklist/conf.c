@@ -42,6 +42,14 @@ static const struct conf_item items[] = {
 		.help = "CSV of senders that are never blocked automatically: "
 			"scope,value,service,owner,reason,until. Empty: only those added by "
 			"people."},
+	{.name = "feed.alarm",
+		.type = CONF_SPAN_S,
+		.def = "5m",
+		.min = 1,
+		.max = 86400,
+		.help = "A consumer that has not proved for so long that it holds the newest "
+			"release "
+			"raises an alarm."},
 	{.name = "lookup.stale_max_s",
 		.type = CONF_SPAN_S,
 		.def = "60s",

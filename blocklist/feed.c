@@ -12,7 +12,7 @@ static const char head_sql[] =
 	"SELECT list, release, count, digest, sms_count, sms_digest FROM list_head";
 
 /* What one service's part of a list counts and sums up to: sms is stored, voice is the rest. */
-static void part_of(struct list_mark *m, int service, int64_t sms_count, const struct digest *sms)
+void feed_part(struct list_mark *m, int service, int64_t sms_count, const struct digest *sms)
 {
 	if (service == SERVICE_SMS) {
 		m->count = sms_count;
@@ -38,7 +38,7 @@ static enum rc read_head(
 
 	mark_of_row(r, 0, 0, whole);
 	*part = *whole;
-	part_of(part, service, pg_int(r, 0, 4), &sms);
+	feed_part(part, service, pg_int(r, 0, 4), &sms);
 	return RC_OK;
 }
 
@@ -131,7 +131,7 @@ static enum rc reach(struct pg *c, int64_t after, int service, struct arena *a,
 	part->release = pg_int(r, i - 1, 0);
 	part->count = pg_int(r, i - 1, 2);
 	part->digest = digest_of_bytes(pg_bytes(r, i - 1, 3));
-	part_of(part, service, pg_int(r, i - 1, 4), &sms);
+	feed_part(part, service, pg_int(r, i - 1, 4), &sms);
 	*changes = sum;
 	return RC_OK;
 }

@@ -22,6 +22,8 @@ bool entry_of_json(struct json map, struct entry_text *out);
 size_t entry_key(const struct entry *e, char *out, size_t room);
 void digest_join(struct digest *d, const struct digest *other); /* d += other */
 void digest_part(struct digest *d, const struct digest *other); /* d -= other */
+/* Of the whole list's mark its part of a service: what sms counts and sums up to is told, voice is the rest. */
+void feed_part(struct list_mark *m, int service, int64_t sms_count, const struct digest *sms);
 bool digest_same(const struct digest *a, const struct digest *b);
 struct digest digest_of_bytes(struct slice bytes); /* zeros when there are not 32 */
 /* One of the head's forms: list, release, count, digest (bytea) in columns at, at + 1, … */

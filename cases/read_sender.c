@@ -40,6 +40,17 @@ static const struct col held_cols[] = {{"service", COL_SERVICE}, {"origin", COL_
 	{"until", COL_TIME}, {"rung", COL_RUNG}, {"score", COL_REAL}, {"first_at", COL_TIME},
 	{"decided_at", COL_TIME}};
 
+/* Who provably holds the block, and since when at the latest: a proof of its release or a later one, of a copy that was right until now. */
+static const char consumers_sql[] =
+	"SELECT e.service, p.consumer, min(p.at), min(p.release), c.good_at FROM sender s"
+	" JOIN entry e ON e.scope = s.scope AND e.value = s.value CROSS JOIN list_head h"
+	" JOIN proof p ON p.list = h.list AND p.release >= e.release"
+	" AND (p.service IS NULL OR p.service = e.service)"
+	" JOIN consumer c ON c.name = p.consumer AND c.good AND c.list = h.list"
+	" WHERE s.id = $1 GROUP BY 1, 2, 5 ORDER BY 1, 2 LIMIT 500";
+static const struct col consumer_cols[] = {{"service", COL_SERVICE}, {"consumer", COL_TEXT},
+	{"since", COL_TIME}, {"release", COL_INT}, {"proved_at", COL_TIME}};
+
 static const char wishes_sql[] = "SELECT service, origin, state, reason, action, detail, case_id, "
 				 "until, basis, rung, score, first_at,"
 				 " decided_at FROM wish WHERE sender = $1 ORDER BY service, origin";
@@ -226,6 +237,7 @@ static const struct section {
 	size_t n;
 } sections[] = {
 	{"blocks", blocks_sql, 1, COLS(block_cols)},
+	{"consumers", consumers_sql, 1, COLS(consumer_cols)},
 	{"held", held_sql, 1, COLS(held_cols)},
 	{"protected", protected_sql, 2, COLS(protected_cols)},
 	{"wishes", wishes_sql, 1, COLS(wish_cols)},

@@ -1,0 +1,210 @@
+/* What consumers tell of their copies, and how far everybody is: acknowledgements in, drift out, a metric each, an alarm in the log. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/private.h"
+
+#define ASK_US (2 * US_PER_S)
+
+static bool wrong(struct exchange *x, const char *what)
+{
+	http_problem(x, 400, "Bad Request", "%s", what);
+	return false;
+}
+
+static bool take_buckets(struct exchange *x, struct json list, struct digest out[256])
+{
+	struct slice key;
+	struct json one;
+	size_t i = 0;
+
+	if (list.kind != JSON_LIST || json_count(list) != 256)
+		return wrong(x, "buckets: a list of 256 sums");
+	for (struct json_iter it = json_iter(list); json_next(&it, &key, &one); i++)
+		if (one.kind != JSON_TEXT || digest_parse(json_text(one), &out[i]) != RC_OK)
+			return wrong(x, "buckets: each is 64 lower-case hexadecimal digits");
+	return true;
+}
+
+struct told {
+	struct feed_ack ack;
+	char consumer[64], list[40];
+	struct digest buckets[256];
+};
+
+static bool take_ack(struct exchange *x, struct json body, struct told *t)
+{
+	struct slice consumer = json_text(json_get(body, "consumer"));
+	struct slice list = json_text(json_get(body, "list"));
+	struct json release = json_get(body, "release"), count = json_get(body, "count");
+	struct json service = json_get(body, "service"), buckets = json_get(body, "buckets");
+	enum service only;
+
+	t->ack = (struct feed_ack){.consumer = t->consumer,
+		.list = t->list,
+		.service = -1,
+		.release = json_int(release),
+		.count = json_int(count)};
+	if (body.kind != JSON_MAP)
+		return wrong(x, "the body is no JSON object");
+	if (!consumer_well_formed(consumer))
+		return wrong(x,
+			"consumer: a name of at most 63 letters, digits, dots, dashes and "
+			"underscores");
+	if (list.len == 0 || list.len >= sizeof(t->list))
+		return wrong(x, "list: the uuid of the list that you follow");
+	if (release.kind != JSON_INT || t->ack.release < 0)
+		return wrong(x, "release: a whole number");
+	if (count.kind != JSON_INT || t->ack.count < 0)
+		return wrong(x, "count: a whole number");
+	if (digest_parse(json_text(json_get(body, "digest")), &t->ack.digest) != RC_OK)
+		return wrong(x, "digest: 64 lower-case hexadecimal digits");
+	if (service.kind != JSON_NONE && service.kind != JSON_NULL) {
+		if (service.kind != JSON_TEXT || !service_parse(json_text(service), &only))
+			return wrong(x, "service: sms or voice");
+		t->ack.service = (int)only;
+	}
+	if (buckets.kind != JSON_NONE && buckets.kind != JSON_NULL) {
+		if (!take_buckets(x, buckets, t->buckets))
+			return false;
+		t->ack.buckets = t->buckets;
+	}
+	snprintf(t->consumer, sizeof(t->consumer), "%.*s", (int)consumer.len, consumer.ptr);
+	snprintf(t->list, sizeof(t->list), "%.*s", (int)list.len, list.ptr);
+	return true;
+}
+
+void handle_ack(struct api *a, struct pg *pg, struct exchange *x)
+{
+	OWN(mirror_unpin) const struct table *table = mirror_pin(a->mirror);
+	OWN(json_parser_free) struct json_parser *parser = json_parser_new();
+	struct list_mark head = {0};
+	struct json body = {0};
+	BUF_OWN struct buf b;
+	struct err e = {.text = "out of memory"};
+	struct told t;
+
+	buf_init(&b, 1u << 20);
+	if (parser == NULL || json_parse(parser, x_body(x), &body, &e) != RC_OK) {
+		http_problem(x, 400, "Bad Request", "the body is no JSON object: %s", e.text);
+		return;
+	}
+	if (!take_ack(x, body, &t))
+		return;
+	e = (struct err){0};
+	enum rc rc = feed_ack_take(pg, &t.ack, request_of(x)->who.name, table,
+		a->s.clk->now_us(a->s.clk), &b, &head, &e);
+	if (rc == RC_CONFLICT && e.state[0] == '\0') {
+		answer_gone(x, t.ack.release, &head);
+		return;
+	}
+	buf_byte(&b, '\n');
+	if (rc != RC_OK)
+		answer_failure(x, rc == RC_NONE ? RC_RETRY : rc, &e);
+	else
+		http_answer(x, 200, "application/json", buf_slice(&b));
+}
+
+/* ---- drift */
+
+static void number(struct buf *b, const char *name, int64_t n)
+{
+	if (n < 0)
+		buf_fmt(b, ",\"%s\":null", name);
+	else
+		buf_fmt(b, ",\"%s\":%lld", name, (long long)n);
+}
+
+static void consumer_out(void *arg, const struct feed_consumer *c)
+{
+	struct buf *b = arg;
+
+	buf_add(b,
+		b->len > 0 && b->ptr[b->len - 1] == '}' ? SLICE(",{\"consumer\":")
+							: SLICE("{\"consumer\":"));
+	buf_json(b, slice_str(c->name));
+	buf_add(b, SLICE(",\"token\":"));
+	buf_json(b, slice_str(c->token));
+	buf_fmt(b, ",\"state\":\"%s\",\"service\":%s%s%s", c->state, c->service < 0 ? "" : "\"",
+		c->service < 0 ? "null" : service_name((enum service)c->service),
+		c->service < 0 ? "" : "\"");
+	number(b, "release", c->release);
+	number(b, "behind", c->release < 0 ? -1 : c->head - c->release);
+	number(b, "behind_s", c->behind_s);
+	number(b, "age_s", c->age_s);
+	number(b, "fetched_release", c->fetched);
+	number(b, "fetched_age_s", c->fetched_age_s);
+	buf_fmt(b, ",\"alarm\":%s,\"findings\":%s}", c->alarm ? "true" : "false", c->findings);
+}
+
+void handle_drift(struct api *a, struct pg *pg, struct exchange *x)
+{
+	struct err e = {0};
+	BUF_OWN struct buf b;
+
+	buf_init(&b, 16u << 20);
+	buf_add(&b, SLICE("{\"consumers\":["));
+	enum rc rc = notes_write(a->notes, pg, &e);
+	if (rc == RC_OK)
+		rc = feed_drift(pg, a->s.clk->now_us(a->s.clk), a->alarm_s, consumer_out, &b, &e);
+	buf_add(&b, SLICE("]}\n"));
+	if (rc != RC_OK || b.failed)
+		answer_failure(x, rc == RC_OK ? RC_LIMIT : rc, &e);
+	else
+		http_answer(x, 200, "application/json", buf_slice(&b));
+}
+
+void handle_forget(struct api *a, struct pg *pg, struct exchange *x)
+{
+	struct request *r = request_of(x);
+	char actor[80], line[640];
+	struct err e = {0};
+
+	snprintf(actor, sizeof(actor), "token:%s", r->who.name);
+	snprintf(line, sizeof(line), "feed.forget %s request=%s", r->variable, x_request_id(x));
+	enum rc rc =
+		consumer_well_formed(slice_str(r->variable)) ? pg_script(pg, "BEGIN", &e) : RC_NONE;
+	if (rc == RC_OK)
+		rc = feed_consumer_forget(pg, r->variable, &e);
+	if (rc == RC_OK)
+		rc = audit_append(
+			pg, a->s.clk->now_us(a->s.clk), actor, "feed.forget", slice_str(line), &e);
+	if (rc == RC_OK)
+		rc = pg_commit(pg, &e);
+	if (rc != RC_OK) {
+		pg_rollback(pg);
+		answer_failure(x, rc, &e);
+		return;
+	}
+	http_answer(x, 204, NULL, SLICE(""));
+}
+
+/* ---- metrics and alarms */
+
+static void measure(void *arg, const struct feed_consumer *c)
+{
+	static const char *const states[] = {"confirmed", "fetched", "unknown"};
+	struct api *a = arg;
+	struct metric_cell *alarm = metric_at(a->m.consumer_alarm, c->name, NULL, NULL);
+
+	metric_set(metric_at(a->m.consumer_age, c->name, NULL, NULL), (double)c->age_s);
+	metric_set(metric_at(a->m.consumer_behind, c->name, NULL, NULL), (double)c->behind_s);
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		metric_set(metric_at(a->m.consumer_state, c->name, states[i], NULL),
+			strcmp(c->state, states[i]) == 0);
+	if ((metric_get(alarm) > 0) != c->alarm)
+		log_at(c->alarm ? LOG_WARN : LOG_INFO, "api",
+			"consumer=%s alarm=%s state=%s release=%lld head=%lld age_s=%lld "
+			"behind_s=%lld",
+			c->name, c->alarm ? "raised" : "cleared", c->state, (long long)c->release,
+			(long long)c->head, (long long)c->age_s, (long long)c->behind_s);
+	metric_set(alarm, c->alarm);
+}
+
+enum rc acks_measure(struct api *a, struct pg *pg, int64_t mono_us, struct err *e)
+{
+	if (a->measured_us != 0 && mono_us - a->measured_us < ASK_US)
+		return RC_OK;
+	a->measured_us = mono_us;
+	return feed_drift(pg, a->s.clk->now_us(a->s.clk), a->alarm_s, measure, a, e);
+}

@@ -1,0 +1,196 @@
+"""Proof at the SMSC: what a consumer computed itself is compared with ours; drift, alarms and metrics tell who holds what; the reference follower
+is the consumer.
+"""
+import hashlib
+import json
+import sys
+
+import pytest
+
+import api_world
+from conftest import NUMBERS
+from stand import TOP, wait_for
+
+sys.path.insert(0, str(TOP / "tests/clients"))
+from smsc_follower import Follower  # noqa: E402
+
+LIST = "00000000-0000-0000-0000-000000000000"
+ZERO = "0" * 64
+
+
+@pytest.fixture(scope="module")
+def world(stand, tmp_path_factory):
+    it = api_world.World(stand, tmp_path_factory.mktemp("acks") / "site", next(NUMBERS), feed__alarm="1s")
+    it.wish(*(f"8491800{n:04d}" for n in range(200)))
+    it.wish("84918010000", service=1)
+    yield it
+    it.close()
+
+
+@pytest.fixture
+def follower(world, tmp_path):
+    def make(name, service="sms", state="state"):
+        alarms = []
+        it = Follower(world.url(""), world.auth()["Authorization"].split()[1], name, str(tmp_path / state), service, alarms.append)
+        it.alarms = alarms
+        return it
+
+    return make
+
+
+def drift(world, name):
+    return next((c for c in world.get("/v1/feed/drift").json()["consumers"] if c["consumer"] == name), None)
+
+
+def test_the_follower_proves_what_it_holds(world, follower):
+    it = follower("smsc-1")
+    assert it.step() and it.release == world.release() and len(it.entries) == 200
+    assert drift(world, "smsc-1") | {"age_s": 0} == {
+        "consumer": "smsc-1", "token": drift(world, "smsc-1")["token"], "state": "confirmed", "service": "sms", "release": world.release(), "behind": 0,
+        "behind_s": 0, "age_s": 0, "fetched_release": world.release(), "fetched_age_s": drift(world, "smsc-1")["fetched_age_s"], "alarm": False, "findings": {}}
+    assert it.blocked("number", "84918000001") is True and it.blocked("number", "84918010000") is False
+    world.wish("84918020000")
+    assert it.step() and it.blocked("number", "84918020000") is True
+    world.lift("84918020000")
+    assert it.step() and it.blocked("number", "84918020000") is False
+    assert drift(world, "smsc-1")["release"] == world.release() and it.alarms == []
+
+
+def test_it_goes_on_from_its_state(world, follower):
+    first = follower("smsc-2")
+    assert first.step()
+    world.wish("84918030000")
+    second = follower("smsc-2")
+    second.resume()
+    assert second.release == first.release and second.blocked("number", "84918000001") is None and second.alarms
+    assert second.step() and second.release == world.release() and second.blocked("number", "84918030000") is True
+
+
+def test_a_damaged_copy_is_found_and_healed(world, follower):
+    it = follower("smsc-3")
+    assert it.step()
+    gone = it.entries.pop(("number", "84918000007", "sms"))
+    it.entries[("number", "84919999999", "sms")] = ("number|84919999999|sms|bar|c-x|0", "bar", 0)
+    world.wish("84918040000")
+    it.step()
+    assert any("is not the list" in text for text in it.alarms)
+    got = drift(world, "smsc-3")
+    assert (got["state"], got["alarm"]) == ("unknown", True)
+    assert got["findings"]["missing"] == [gone[0]] and got["findings"]["extra"] == []
+    strange = hashlib.sha256(b"number|84919999999|sms").digest()[0]
+    assert got["findings"]["unlocated"] == [strange] and strange in got["findings"]["buckets"] and len(got["findings"]["buckets"]) == 2
+    assert it.step() and it.step(0)
+    assert drift(world, "smsc-3")["state"] == "confirmed" and drift(world, "smsc-3")["findings"] == {}
+
+
+def test_a_block_that_was_not_lifted_and_a_form_that_was_not_renewed_are_named(world, follower):
+    world.wish("84918050000", "84918050001")
+    it = follower("smsc-4")
+    assert it.step()
+    old = dict(it.entries)
+    world.lift("84918050000")
+    world.sql("""WITH w AS (UPDATE wish SET until = '2999-12-31T17:00:00Z', state = 'wanted' FROM sender s WHERE s.id = wish.sender
+        AND s.value = '84918050001' RETURNING wish.sender) INSERT INTO dirty (sender, service) SELECT sender, 0 FROM w""")
+    world.wait_released()
+    it.step()
+    for key in (("number", "84918050000", "sms"), ("number", "84918050001", "sms")):
+        it.entries[key] = old[key]
+    world.wish("84918050002")
+    it.step()
+    found = drift(world, "smsc-4")["findings"]
+    assert sorted(found["extra"]) == sorted([old["number", "84918050000", "sms"][0], old["number", "84918050001", "sms"][0]])
+    assert len(found["missing"]) == 1 and found["missing"][0].startswith("number|84918050001|sms|bar|") and found["unlocated"] == []
+
+
+def test_fetched_is_not_confirmed(world):
+    assert world.get("/v1/feed/snapshot?consumer=only-fetches").status_code == 200
+    got = drift(world, "only-fetches")
+    assert (got["state"], got["release"], got["fetched_release"], got["alarm"]) == ("fetched", None, world.release(), True)
+    token = world.token("feed", "by-its-token")
+    world.tokens["by-its-token"] = token
+    assert world.get(f"/v1/feed/changes?list={world.list}&after=0", "by-its-token").status_code == 200
+    assert drift(world, "by-its-token")["fetched_release"] == world.release()
+
+
+def test_alarm_and_metrics(world, follower):
+    it = follower("smsc-5")
+    assert it.step()
+    world.wish("84918060000")
+    wait_for("the alarm", lambda: world.metric("khien_consumer_alarm", consumer="smsc-5") == 1, 20)
+    assert drift(world, "smsc-5")["behind"] == 1 and world.metric("khien_consumer_behind_seconds", consumer="smsc-5") > 0
+    assert world.metric("khien_consumer_state", consumer="smsc-5", state="confirmed") == 1
+    assert it.step()
+    wait_for("its end", lambda: it.step(0) and world.metric("khien_consumer_alarm", consumer="smsc-5") == 0, 20)
+    assert "consumer=smsc-5 alarm=raised" in world.engine.log() and "consumer=smsc-5 alarm=cleared" in world.engine.log()
+
+
+def test_why_names_who_holds_the_block(world, follower):
+    world.wish("84918070000")
+    both, late = follower("smsc-6", state="a"), follower("smsc-7", state="b")
+    assert late.step() and both.step()
+    released = world.release()
+    world.wish("84918070001")
+    assert both.step()
+    why = world.get("/v1/senders/84918070000/why", "analyst").json()
+    holders = {c["consumer"]: c for c in why["consumers"]}
+    assert {"smsc-6", "smsc-7"} <= set(holders) and holders["smsc-6"]["release"] == released and holders["smsc-6"]["since"]
+    why = world.get("/v1/senders/84918070001/why", "analyst").json()
+    holders = {c["consumer"] for c in why["consumers"]}
+    assert "smsc-6" in holders and "smsc-7" not in holders
+
+
+def good(world):
+    it = world.get("/v1/feed/buckets").json()
+    return {"consumer": "raw", "list": it["list"], "release": it["release"], "count": it["count"], "digest": it["digest"], "buckets": it["buckets"]}
+
+
+def test_acks(world):
+    body = good(world)
+    got = world.ask("POST", "/v1/feed/acks", json=body)
+    assert got.status_code == 200 and got.json() == {"state": "confirmed", "release": body["release"], "behind": 0, "count": body["count"], "digest": body["digest"],
+                                                     "findings": {}}
+    assert world.ask("POST", "/v1/feed/acks", json={**body, "digest": ZERO}).json()["state"] == "differs"
+    assert world.ask("POST", "/v1/feed/acks", json={**body, "release": 0, "count": 0, "digest": ZERO}).json()["state"] == "confirmed"
+
+
+@pytest.mark.parametrize("change, status", [
+    ({"list": LIST}, 410), ({"list": "x"}, 410), ({"release": 10**9}, 410), ({"consumer": ""}, 400), ({"consumer": "a b"}, 400), ({"consumer": "x" * 64}, 400), ({"release": -1}, 400),
+    ({"release": "1"}, 400), ({"count": None}, 400), ({"digest": "x"}, 400), ({"digest": ZERO.upper() + "0"}, 400), ({"buckets": []}, 400), ({"buckets": ["x"] * 256}, 400),
+    ({"buckets": 5}, 400), ({"service": "fax"}, 400), ({"list": 5}, 400)])
+def test_wrong_acks(world, change, status):
+    got = world.ask("POST", "/v1/feed/acks", json={**good(world), "consumer": "wrong", **change})
+    assert got.status_code == status, got.text
+    if status == 410:
+        assert (got.json()["start"], got.json()["list"]) == ("/v1/feed/snapshot", world.list)
+    assert drift(world, "wrong") is None
+
+
+def test_too_old_an_ack(world):
+    body = good(world)
+    world.wish("84918080000")
+    world.sql("DELETE FROM release WHERE n = 1")
+    assert world.ask("POST", "/v1/feed/acks", json={**body, "release": 1}).status_code == 410
+
+
+def test_rights_and_bodies(world):
+    for role, status in ((None, 401), ("viewer", 403), ("feed", 200)):
+        assert world.ask("POST", "/v1/feed/acks", role, json=good(world)).status_code == status
+    for role, status in ((None, 401), ("care", 403), ("viewer", 200), ("feed", 200)):
+        assert world.get("/v1/feed/drift", role).status_code == status
+    for bad in (b"", b"[]", b"{", b'"x"', b"\xff"):
+        assert world.ask("POST", "/v1/feed/acks", data=bad).status_code == 400
+
+
+def test_forgetting(world):
+    assert world.ask("POST", "/v1/feed/acks", json={**good(world), "consumer": "old"}).status_code == 200
+    for role, status in ((None, 401), ("feed", 403), ("supervisor", 204), ("supervisor", 404)):
+        assert world.ask("DELETE", "/v1/feed/consumers/old", role).status_code == status
+    assert drift(world, "old") is None
+    assert "feed.forget old" in json.dumps(world.site.rows("SELECT lines FROM audit WHERE what = 'feed.forget'"))
+
+
+def test_fails_open_with_an_alarm(world, follower):
+    it = follower("smsc-9")
+    assert it.blocked("number", "84918000001") is None and it.alarms
+    it.url = "http://127.0.0.1:9"
+    assert not it.step() and "cannot be followed" in it.alarms[-1]
