@@ -13,6 +13,17 @@ struct shown {
 	int64_t started_us, last_us;
 };
 
+#define BAR 30
+
+static void bar(const struct send_progress *p)
+{
+	double share = (double)p->file_at / (double)p->file_size;
+	int full = (int)(share * BAR);
+
+	fprintf(stderr, " [%.*s%.*s]", full, "##############################", BAR - full,
+		"..............................");
+}
+
 static void progress(void *arg, const struct send_progress *p)
 {
 	struct shown *s = arg;
@@ -24,6 +35,8 @@ static void progress(void *arg, const struct send_progress *p)
 	s->last_us = now;
 	fprintf(stderr, "%ssend: %s", s->terminal ? "\r\033[K" : "",
 		p->file != NULL ? p->file : "");
+	if (p->file_size > 0 && s->terminal)
+		bar(p);
 	if (p->file_size > 0)
 		fprintf(stderr, " %.1f %%", 100.0 * (double)p->file_at / (double)p->file_size);
 	fprintf(stderr, ", %" PRIu64 " records, %.1f MB, %.0f a second%s%s", p->records,

@@ -119,6 +119,20 @@ OWNER(key_maker_free, struct key_maker);
 struct slice key_of(
 	struct key_maker *k, struct slice record); /* ptr NULL: none; valid until the next call */
 
+/* XARF v4 messaging/spam of a stored report, one JSON object, appended. Who reported it is left out; org is who we are. */
+struct xarf_org {
+	const char *org, *contact, *domain; /* contact: an e-mail address */
+};
+struct xarf_report {
+	struct slice report_id, content; /* content may be empty */
+	int64_t at;                      /* when it happened, else when it was received */
+	enum kind kind;
+	enum service service;
+	struct sender sender; /* not SCOPE_NONE: XARF needs a source */
+	double confidence;    /* 0 to 1; negative: left out */
+};
+void xarf_write(const struct xarf_org *org, const struct xarf_report *r, struct buf *out);
+
 /* Report files onto a topic, for `khien send`; the file format is in docs/formats.md. */
 struct send_progress {
 	const char *file;

@@ -1,10 +1,75 @@
-/* Report files, one record a line, byte for byte. A line that begins with the byte 0x01 is an escape: 0x01 "base64:" TEXT is the decoded
+/* Report files, one record a line, byte for byte; tables and XARF of others are made into records on the way (import.h). A line that begins with the byte 0x01 is an escape: 0x01 "base64:" TEXT is the decoded
  * record (one that holds LF, or is empty), 0x01 "tombstone" is a record without value. Leaves out what the records mean. */
 #include "ingest/send.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
+
+/* Reads up to LF; a line over the cap is read on and thrown away. */
+static bool read_on(struct lines *l)
+{
+	int c;
+
+	while ((c = getc_unlocked(l->f)) != EOF) {
+		l->at++;
+		if (c == '\n')
+			return true;
+		buf_byte(&l->text, (char)c);
+	}
+	return l->text.len > 0 || l->text.failed;
+}
+
+static bool read_line(struct lines *l)
+{
+	buf_clear(&l->text);
+	l->text.failed = false;
+	return read_on(l);
+}
+
+/* A row of a table goes on over line ends inside quotes. */
+static bool read_row(struct lines *l)
+{
+	bool more = read_line(l);
+
+	l->first_at = l->at;
+	l->first_line = l->line;
+	while (more && !l->text.failed && l->text.len < BOUND_RECORD &&
+		import_row_open(buf_slice(&l->text))) {
+		buf_byte(&l->text, '\n');
+		l->line++;
+		if (!read_on(l))
+			break; /* the end of the file inside quotes */
+	}
+	return more;
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n >= m && strcasecmp(name + n - m, end) == 0;
+}
+
+/* A file whose first line is the header of a table is one; what is called .csv must be one. */
+static enum rc look_at_header(struct lines *l, struct err *e)
+{
+	if (read_line(l) && !l->text.failed &&
+		import_header(slice_trim(buf_slice(&l->text)), &l->table)) {
+		l->line = 1;
+		return RC_OK;
+	}
+	l->at = 0;
+	if (ends_with(l->name, ".csv"))
+		return lines_close(l),
+		       err_set(e, RC_INVALID,
+			       "%s:1: the header is of no table that is known (portal, FTC, FCC)",
+			       l->name);
+	if (fseeko(l->f, 0, SEEK_SET) != 0)
+		return err_set(e, RC_INVALID, "%s: %s", l->name, strerror(errno));
+	return RC_OK;
+}
 
 enum rc lines_open(struct lines *l, const char *name, struct err *e)
 {
@@ -23,7 +88,10 @@ enum rc lines_open(struct lines *l, const char *name, struct err *e)
 	l->size = l->piped ? 0 : (uint64_t)st.st_size;
 	buf_init(&l->text, SEND_RECORD_MAX * 2);
 	buf_init(&l->decoded, SEND_RECORD_MAX);
-	return RC_OK;
+	l->json = json_parser_new();
+	if (l->json == NULL)
+		return lines_close(l), err_set(e, RC_RETRY, "out of memory");
+	return l->piped ? RC_OK : look_at_header(l, e);
 }
 
 void lines_close(struct lines *l)
@@ -33,10 +101,14 @@ void lines_close(struct lines *l)
 	l->f = NULL;
 	buf_done(&l->text);
 	buf_done(&l->decoded);
+	json_parser_free(l->json);
+	l->json = NULL;
 }
 
 enum rc lines_seek(struct lines *l, const struct position *p, struct err *e)
 {
+	if (p->at <= l->at) /* behind the header already */
+		return RC_OK;
 	if (fseeko(l->f, (off_t)p->at, SEEK_SET) != 0)
 		return err_set(e, RC_INVALID, "%s: %s", l->name, strerror(errno));
 	l->at = p->at;
@@ -56,7 +128,7 @@ static int value64(char c)
 }
 
 /* Standard base64 with padding. */
-static bool decode64(struct slice s, struct buf *out)
+bool decode64(struct slice s, struct buf *out)
 {
 	uint32_t bits = 0;
 	size_t pad = 0;
@@ -106,26 +178,22 @@ static enum line_kind escape(
 	return LINE_RECORD;
 }
 
-/* Reads up to LF; a line over the cap is read on and thrown away. */
-static bool read_line(struct lines *l)
+/* A quote that was forgotten must not swallow the rows behind it: only its own line is bad. */
+static enum rc only_first_line(struct lines *l, struct err *e)
 {
-	int c;
-
-	buf_clear(&l->text);
-	l->text.failed = false;
-	while ((c = getc_unlocked(l->f)) != EOF) {
-		l->at++;
-		if (c == '\n')
-			return true;
-		buf_byte(&l->text, (char)c);
-	}
-	return l->text.len > 0 || l->text.failed;
+	if (l->piped || l->at == l->first_at)
+		return RC_OK;
+	if (fseeko(l->f, (off_t)l->first_at, SEEK_SET) != 0)
+		return err_set(e, RC_INVALID, "%s: %s", l->name, strerror(errno));
+	l->at = l->first_at;
+	l->line = l->first_line + 1;
+	return RC_OK;
 }
 
 enum rc lines_next(
 	struct lines *l, enum line_kind *kind, struct slice *out, const char **why, struct err *e)
 {
-	bool more = read_line(l);
+	bool more = l->table.ops != NULL ? read_row(l) : read_line(l);
 	struct slice line = buf_slice(&l->text);
 
 	if (ferror(l->f) != 0)
@@ -135,15 +203,34 @@ enum rc lines_next(
 		return RC_OK;
 	}
 	l->line++;
+	if (l->piped && l->line == 1 && import_header(slice_trim(line), &l->table))
+		return lines_next(l, kind, out, why, e);
 	*kind = LINE_RECORD;
 	*out = line;
 	if (l->text.failed || (line.len > SEND_RECORD_MAX && line.ptr[0] != '\001')) {
 		*kind = LINE_BAD;
 		*why = "more than a broker takes";
+		if (l->table.ops != NULL)
+			return only_first_line(l, e);
 	} else if (line.len == 0) {
 		*kind = LINE_EMPTY;
+	} else if (l->table.ops != NULL) {
+		if (slice_trim(line).len == 0) {
+			*kind = LINE_EMPTY;
+		} else if (!import_row(&l->table, line, &l->decoded, why)) {
+			*kind = LINE_BAD;
+			return only_first_line(l, e);
+		}
+		*out = buf_slice(&l->decoded);
 	} else if (line.ptr[0] == '\001') {
 		*kind = escape(l, line, out, why);
+	} else {
+		enum rc rc = xarf_read(l->json, line, &l->decoded, why);
+
+		if (rc != RC_NONE)
+			*out = buf_slice(&l->decoded);
+		if (rc == RC_INVALID)
+			*kind = LINE_BAD;
 	}
 	return RC_OK;
 }

@@ -136,7 +136,7 @@ static enum rc each_line(struct sending *s, struct lines *l, struct position *at
 	enum rc rc = RC_OK;
 
 	while (rc == RC_OK && !stopped(s)) {
-		uint64_t from = l->at;
+		uint64_t from = l->at, line = l->line;
 		struct slice record;
 		const char *why;
 
@@ -153,7 +153,7 @@ static enum rc each_line(struct sending *s, struct lines *l, struct position *at
 			struct err ignored;
 
 			l->at = from;
-			l->line--;
+			l->line = line;
 			(void)settle(s, l, at, &ignored);
 			return RC_LIMIT;
 		}

@@ -1,7 +1,7 @@
 /* Private to ingest: the parts of `khien send`. */
 #pragma once
 
-#include "ingest/ingest.h"
+#include "ingest/import.h"
 
 #include <stdio.h>
 
@@ -14,10 +14,13 @@
 struct lines {
 	FILE *f;
 	const char *name;
-	uint64_t at;   /* bytes behind us */
-	uint64_t line; /* lines behind us */
-	uint64_t size; /* 0: unknown */
+	uint64_t at;                   /* bytes behind us */
+	uint64_t line;                 /* lines behind us */
+	uint64_t size;                 /* 0: unknown */
+	uint64_t first_at, first_line; /* behind the first line of this row, and before it */
 	struct buf text, decoded;
+	struct import_table table; /* ops NULL: each line is a record as it stands */
+	struct json_parser *json;
 	bool piped; /* standard input or another thing without a position */
 };
 enum line_kind { LINE_RECORD, LINE_EMPTY, LINE_BAD, LINE_END };
@@ -27,6 +30,9 @@ void lines_close(struct lines *l);
  * l->line. RC_INVALID: the file cannot be read. */
 MUST_USE enum rc lines_next(
 	struct lines *l, enum line_kind *kind, struct slice *out, const char **why, struct err *e);
+
+/* Standard base64 with padding into `out`. False when it is none, or too much. */
+bool decode64(struct slice s, struct buf *out);
 
 /* How far a file was sent to one topic of one source. Kept as a small text file in the state folder. */
 struct position {

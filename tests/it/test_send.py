@@ -162,3 +162,39 @@ def test_no_broker_yet(conf, tmp_path):
     path.write_text(report(1))
     done = subprocess.run([BIN, "send", "-c", conf, path], capture_output=True, text=True)
     assert done.returncode == 1 and str(tmp_path / "broker") in done.stderr
+
+
+FTC = "Company_Phone_Number,Created_Date,Violation_Date,Consumer_City,Consumer_State,Consumer_Area_Code,Subject,Recorded_Message_Or_Robocall"
+PORTAL = "id,received_at,reporter,kind,source,content"
+
+
+def test_tables_and_xarf(broker, conf, tmp_path):
+    """Files of others: each row a report, rows that slipped are refused by line, a forgotten quote costs one line, and what was sent is
+    not sent again."""
+    ftc, portal, xarf = tmp_path / "ftc.csv", tmp_path / "portal.csv", tmp_path / "feed.jsonl"
+    ftc.write_text(f"{FTC}\n" + "".join(f"20255501{n:02},2024-01-15 14:30:25,,,,,Other,N\n" for n in range(50)) + "Ohio,2025550143,2024-01-15,,,,Other,N\n")
+    portal.write_text(
+        f'{PORTAL}\n1,31/08/2026 09:15,0912345678,S,SHOP69,"hai\ndong"\n2,31/08/2026 09:15,0912345678,V,0812341213,"quen\n'
+        "3,31/08/2026 09:16,0912345678,LD,0812341213,x\n\n"
+    )
+    org = {"org": "B", "contact": "abuse@b.example", "domain": "b.example"}
+    it = {"xarf_version": "4.0.0", "report_id": "123e4567-e89b-12d3-a456-426614174000", "timestamp": "2026-08-31T02:15:02Z", "reporter": org,
+          "sender": org, "source_identifier": "+84812341213", "category": "messaging", "type": "spam", "protocol": "sms"}  # fmt: skip
+    xarf.write_text(json.dumps(it) + "\n" + json.dumps({**it, "type": "phishing"}) + "\n")
+    said, errors = send(conf, ftc, portal, xarf, check=1)
+    assert (said["records"], said["refused"], said["empty_lines"]) == (53, 3, 1)
+    assert "ftc.csv:52: " in errors and "portal.csv:4: " in errors and "feed.jsonl:2: " in errors
+    got = {json.loads(v)["report_id"]: json.loads(v) for part in broker.records().values() for _, v in part}
+    assert len(got) == 53 and {"portal:1", "portal:3", f"xarf:{it['report_id']}"} <= set(got)
+    assert got["portal:1"]["content"] == "hai\ndong" and got["portal:1"]["received_at"] == "2026-08-31T09:15:00+07:00"
+    assert send(conf, ftc, portal)[0]["records"] == 0
+    with ftc.open("a") as more:
+        more.write("2025550199,2024-01-15,,,,,Other,N\n")
+    assert send(conf, ftc)[0]["records"] == 1
+    assert send(conf, "--from-start", ftc, check=1)[0]["records"] == 51
+    assert len(set(ids(broker))) == 54
+    done = subprocess.run([BIN, "send", "-c", conf, "-"], input=portal.read_text(), capture_output=True, text=True, timeout=120)
+    assert json.loads(done.stdout)["records"] == 1, "a pipe cannot go back: the row with the forgotten quote takes the rest along"
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    done = subprocess.run([BIN, "send", "-c", conf, tmp_path / "other.csv"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "other.csv:1: " in done.stderr
