@@ -17,6 +17,7 @@ int verb_activate(int argc, char **argv);
 int verb_broker(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_classify(int argc, char **argv);
+int verb_follow(int argc, char **argv);
 int verb_keys(int argc, char **argv);
 int verb_migrate(int argc, char **argv);
 int verb_partition(int argc, char **argv);

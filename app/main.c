@@ -18,6 +18,10 @@ static const struct verb verbs[] = {
 	{"partition", "list|resume -c FILE [TOPIC PARTITION [--from OFFSET]]",
 		"the partitions and what stopped them; lets a stopped one go on", verb_partition},
 	{"send", "-c FILE [FILE…]", "puts report files onto the topic", verb_send},
+	{"follow", "[-c FILE] --url URL --key FILE …",
+		"keeps a file (--out) or a socket (--socket) of this machine equal to the list;\n"
+		"also --consumer NAME, --service sms|voice, --ca FILE, --wait S, --stale S, --once",
+		verb_follow},
 	{"classify", "[--rules DIR] [--explain]", "JSON lines in, one verdict line out each",
 		verb_classify},
 	{"broker", "--topics NAME:N,… --file F", "the embedded broker, for demonstrations only",

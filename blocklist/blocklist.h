@@ -188,5 +188,20 @@ struct projection_ops {
 };
 extern const struct projection_ops projection_redis, projection_kafka;
 
+/* ---- following from outside: `khien follow` */
+struct follow_settings {
+	const char *url, *key, *ca_file, *consumer;
+	const char *service; /* "", "sms", "voice" */
+	const char *out;     /* the file; NULL: none */
+	const char *socket;  /* where to answer questions; NULL: nowhere */
+	int wait_s, stale_s; /* of a long poll; when an alarm is due */
+	bool once;           /* up to date, acknowledged, done */
+	const volatile int *stop;
+};
+/* Keeps the file and the socket equal to the list behind the HTTP feed until *stop. Goes on through every failure of the other side, with an
+ * alarm in the log; the old list stays in force. RC_INVALID: the settings do not hold, or the key is refused with `once`. */
+MUST_USE enum rc follow_run(const struct follow_settings *s, struct err *e);
+
+extern const struct conf_table follow_conf; /* follow.url, follow.key_file, … */
 extern const struct conf_table
 	blocklist_conf; /* redis.urls, redis.timeout_ms, redis.sweep, kafka.topics.blocklist, kafka.sweep, protected.file, lookup.stale_max_s … */

@@ -70,3 +70,58 @@ static const struct conf_item items[] = {
 
 const struct conf_table blocklist_conf = {
 	.room = "blocklist", .items = items, .count = ARRAY_LEN(items)};
+
+static const struct conf_item follow_items[] = {
+	{.name = "follow.url",
+		.type = CONF_TEXT,
+		.def = "",
+		.max = 1000,
+		.help = "Of `khien follow`: the API that serves the list, http://HOST:PORT or "
+			"https://…"},
+	{.name = "follow.key_file",
+		.type = CONF_FILE,
+		.def = "",
+		.secret = true,
+		.help = "Of `khien follow`: file with the token of role feed, readable by the "
+			"owner "
+			"alone."},
+	{.name = "follow.ca_file",
+		.type = CONF_FILE,
+		.def = "",
+		.help = "Of `khien follow`: certificates to trust instead of the system's."},
+	{.name = "follow.consumer",
+		.type = CONF_TEXT,
+		.def = "",
+		.max = 128,
+		.help = "Of `khien follow`: name to acknowledge under; empty: the host's."},
+	{.name = "follow.service",
+		.type = CONF_CHOICE,
+		.def = "both",
+		.choices = "both|sms|voice",
+		.help = "Of `khien follow`: which part of the list."},
+	{.name = "follow.out",
+		.type = CONF_FILE,
+		.def = "",
+		.help = "Of `khien follow`: the file to keep."},
+	{.name = "follow.socket",
+		.type = CONF_FILE,
+		.def = "",
+		.help = "Of `khien follow`: unix socket to answer questions on."},
+	{.name = "follow.wait",
+		.type = CONF_SPAN_S,
+		.def = "30s",
+		.min = 0,
+		.max = 60,
+		.help = "Of `khien follow`: how long the server may hold a question without news."},
+	{.name = "follow.stale",
+		.type = CONF_SPAN_S,
+		.def = "60s",
+		.min = 1,
+		.max = 86400,
+		.help = "Of `khien follow`: nothing heard for so long is an alarm, and unknown on "
+			"the "
+			"socket."},
+};
+
+const struct conf_table follow_conf = {
+	.room = "follow", .items = follow_items, .count = ARRAY_LEN(follow_items)};

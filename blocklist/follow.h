@@ -1,0 +1,31 @@
+/* Private to the room: a list kept outside the engine, as sorted lines with the mark that they prove. */
+#pragma once
+
+#include "blocklist/list.h"
+
+#define FOLLOW_LINE (ENTRY_LINE)
+
+struct follow_list {
+	char **lines; /* sorted by bytes: scope|value|service|action|case|until */
+	size_t n, room;
+	struct list_mark mark; /* list "" : nothing is known */
+};
+void follow_list_done(struct follow_list *l);
+#define FOLLOW_LIST_OWN __attribute__((cleanup(follow_list_done)))
+/* Appends a line, in any order, and adds it to count and digest; follow_list_sort afterwards. */
+MUST_USE enum rc follow_list_add(struct follow_list *l, const struct entry *one, struct err *e);
+/* RC_CONFLICT: two lines of one sender and service. */
+MUST_USE enum rc follow_list_sort(struct follow_list *l, struct err *e);
+/* RC_CONFLICT: what is to be removed is not there, what is to be added is. */
+MUST_USE enum rc follow_list_change(
+	struct follow_list *l, const struct entry *one, bool add, struct err *e);
+/* The line of this sender and service; NULL: none. */
+const char *follow_list_get(
+	const struct follow_list *l, const char *scope, const char *value, const char *service);
+/* One head line "# list|release|count|digest|service", then the lines. Written beside and renamed: a reader sees the old file or the
+ * new one. */
+MUST_USE enum rc follow_list_save(
+	const struct follow_list *l, const char *path, const char *service, struct err *e);
+/* RC_NONE: there is no file, or it is not what its head says, or of another service. */
+MUST_USE enum rc follow_list_load(
+	struct follow_list *l, const char *path, const char *service, struct err *e);
