@@ -17,6 +17,9 @@ static const struct verb verbs[] = {
 	{"token", "create|list|revoke -c FILE …", "API tokens", verb_token},
 	{"partition", "list|resume -c FILE [TOPIC PARTITION [--from OFFSET]]",
 		"the partitions and what stopped them; lets a stopped one go on", verb_partition},
+	{"quarantine", "list|show|retry|drop -c FILE …",
+		"records that were not understood: what they are, once more, or given up",
+		verb_quarantine},
 	{"send", "-c FILE [FILE…]", "puts report files onto the topic", verb_send},
 	{"follow", "[-c FILE] --url URL --key FILE …",
 		"keeps a file (--out) or a socket (--socket) of this machine equal to the list;\n"
@@ -32,7 +35,7 @@ static void usage(FILE *to)
 {
 	fprintf(to, "usage: khien VERB [options]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		fprintf(to, "  %-9s %-49s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+		fprintf(to, "  %-10s %-49s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
 	fprintf(to,
 		"\nkhien VERB --help tells more. Exit: 0 done, 1 refused or failed, 2 wrong "
 		"usage.\n");

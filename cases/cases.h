@@ -82,8 +82,15 @@ struct batch_part {
 	int64_t records;
 };
 
+/* A quarantined record that is taken through again: the one filing of its batch. `why` is for the audit. */
+struct retry {
+	int64_t offset;
+	const char *why;
+};
+
 struct ledger_batch {
-	enum feed of; /* all filings are reports, or facts of this kind */
+	const struct retry *retry; /* NULL: records from Kafka */
+	enum feed of;              /* all filings are reports, or facts of this kind */
 	struct batch_part *parts;
 	size_t n_parts;
 	struct filing *filings; /* in order of partition and offset */
@@ -163,6 +170,32 @@ MUST_USE enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s
 	struct ledger_batch *b, struct touched *touched, size_t n_touched, int64_t now_us,
 	struct arena *a, struct err *e);
 void ledger_abort(struct ledger *l);
+
+/* ---- quarantine ---- */
+struct quarantine_place {
+	const char *source; /* NULL: whichever there is, if there is one */
+	const char *topic;
+	int32_t part;
+	int64_t offset;
+};
+struct quarantined {
+	char source[64], reason[64], state[12];
+	char detail[256];
+	int64_t at, size;   /* of the whole record; what is kept may be less */
+	struct slice bytes; /* in the caller's arena */
+};
+/* Appends one JSON object a line, the newest first: at most `limit` of this state (NULL: any), reason and topic (NULL: any). */
+MUST_USE enum rc quarantine_list(struct pg *c, const char *state, const char *reason,
+	const char *topic, int64_t limit, struct buf *out, struct err *e);
+/* The record with its bytes unsealed. RC_NONE: there is none; RC_CONFLICT: several sources have one; RC_INVALID: the seal does not hold. */
+MUST_USE enum rc quarantine_read(struct pg *c, const struct keys *k,
+	const struct quarantine_place *p, struct arena *a, struct quarantined *out, struct err *e);
+/* Notes in the audit that somebody looked at the bytes; before they are shown. */
+MUST_USE enum rc quarantine_looked(struct pg *c, const struct quarantine_place *p,
+	const char *actor, const char *why, int64_t now_us, struct err *e);
+/* Gives the record up. RC_CONFLICT: it is not open. p->source must be given. */
+MUST_USE enum rc quarantine_drop(struct pg *c, const struct quarantine_place *p, const char *actor,
+	const char *why, int64_t now_us, struct err *e);
 
 /* ---- control and artifacts ---- */
 MUST_USE enum rc control_read(

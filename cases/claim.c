@@ -125,6 +125,23 @@ static enum rc send_fence(struct ledger *l, const struct ledger_settings *s,
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 
+/* Of a record out of quarantine: it leaves there and is counted anew, once, whoever else tries it. */
+static enum rc send_retry(struct ledger *l, const struct ledger_settings *s,
+	const struct ledger_batch *b, struct arena *a, struct err *e)
+{
+	static const char sql[] = "WITH q AS (UPDATE quarantine SET state = 'retried' WHERE source "
+				  "= $1 AND topic = $2"
+				  " AND part = $3 AND \"offset\" = $4 AND state = 'open' RETURNING "
+				  "source, topic, part)"
+				  " UPDATE part p SET quarantined = p.quarantined - 1 FROM q WHERE "
+				  "p.source = q.source"
+				  " AND p.topic = q.topic AND p.part = q.part";
+	struct pg_param p[] = {pg_p_str(s->source), pg_p_str(b->parts[0].part->topic),
+		pg_p_int(b->parts[0].part->part, a), pg_p_int(b->retry->offset, a)};
+
+	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
+}
+
 /* Takes the numbers seq+1 … seq+n for the outcomes of the n filings of an id, and the id itself when it is free. Answers only for
  * ids that were known. */
 static enum rc send_claims(struct ledger *l, const struct claims *k, const struct ledger_batch *b,
@@ -174,7 +191,7 @@ enum rc claims_send(struct ledger *l, const struct ledger_settings *s, struct le
 	if (rc == RC_OK)
 		rc = pg_send(l->pg, "BEGIN", NULL, 0, e);
 	if (rc == RC_OK)
-		rc = send_fence(l, s, b, e);
+		rc = b->retry != NULL ? send_retry(l, s, b, a, e) : send_fence(l, s, b, e);
 	if (rc == RC_OK)
 		rc = pg_send(l->pg, control_read_sql, NULL, 0, e);
 	if (rc == RC_OK && (*out)->n_groups > 0)

@@ -429,14 +429,21 @@ enum rc standing_send(struct ledger *l, const struct ledger_settings *s, const s
 enum rc audit_send(struct ledger *l, const struct ledger_settings *s, const struct ledger_batch *b,
 	int64_t now_us, struct arena *a, int *sent, struct err *e)
 {
-	for (size_t i = 0; i < b->n_parts; i++)
+	bool again = b->retry != NULL;
+
+	if (again)
+		buf_fmt(&l->audit, "retry %s/%s/%d %lld %s %s\n", s->source,
+			b->parts[0].part->topic, b->parts[0].part->part,
+			(long long)b->retry->offset, disposition_name(b->filings[0].disposition),
+			b->retry->why);
+	for (size_t i = 0; !again && i < b->n_parts; i++)
 		buf_fmt(&l->audit, "records %s/%s/%d %lld..%lld\n", s->source,
 			b->parts[i].part->topic, b->parts[i].part->part,
 			(long long)b->parts[i].from, (long long)b->parts[i].next - 1);
 	if (l->audit.failed)
 		return full(e);
-	struct pg_param p[] = {pg_p_time(now_us, a), pg_p_str(s->actor), pg_p_str("batch"),
-		pg_p_bytes(buf_slice(&l->audit))};
+	struct pg_param p[] = {pg_p_time(now_us, a), pg_p_str(s->actor),
+		pg_p_str(again ? "quarantine.retry" : "batch"), pg_p_bytes(buf_slice(&l->audit))};
 	*sent += 1;
 	return pg_send(l->pg, audit_append_sql, p, ARRAY_LEN(p), e);
 }

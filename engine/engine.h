@@ -43,6 +43,20 @@ MUST_USE enum rc engine_activate(const struct engine_settings *s, bool force, st
 MUST_USE enum rc engine_prepare(
 	const struct engine_settings *s, const char *sql_dir, bool activate, struct err *e);
 
+/* Takes a quarantined record through again, its kept bytes or edited ones. RC_INVALID: it would be quarantined again (nothing was changed),
+ * or it cannot be; RC_CONFLICT: it is not open, or try again; RC_NONE: there is none. */
+struct retry_order {
+	struct quarantine_place place;
+	struct slice edited; /* ptr NULL: the kept bytes */
+	const char *actor, *why;
+};
+struct retry_answer {
+	enum disposition disposition;
+	char reason[64];
+};
+MUST_USE enum rc engine_retry(const struct engine_settings *s, const struct retry_order *o,
+	struct retry_answer *out, struct err *e);
+
 /* Health of the loops, for /readyz: true when every part is able to work; `why` lists what is not. */
 bool engine_ready(struct buf *why);
 
