@@ -9,7 +9,8 @@ static const char report_sql[] =
 	"s.scope,"
 	" CASE WHEN s.id <> 0 THEN s.value END, nullif(r.hint, ''), r.weight, r.merged, r.case_id,"
 	" r.received_at, r.occurred_at, r.stored_at, r.verified, r.matched, r.origin, r.duration_s,"
-	" nullif(r.label, 0), r.text_score, r.terms, r.rules, nullif(r.category, '')"
+	" nullif(r.label, 0), r.text_score, r.terms, r.rules, nullif(r.category, ''),"
+	" length(r.content) > 4096"
 	" FROM report_key k JOIN report r ON r.id_hash = k.id_hash AND r.stored_month = "
 	"k.stored_month"
 	" JOIN sender s ON s.id = r.sender WHERE k.id_hash = $1";
@@ -20,7 +21,9 @@ static const struct col report_cols[] = {{"report_id", COL_TEXT}, {"disposition"
 	{"received_at", COL_TIME}, {"occurred_at", COL_TIME}, {"stored_at", COL_TIME},
 	{"reporter_verified", COL_BOOL}, {"matched", COL_MATCHED}, {"origin", COL_ORIGIN},
 	{"duration_s", COL_INT}, {"label", COL_LABEL}, {"text_score", COL_REAL},
-	{"terms", COL_JSON}, {"rules", COL_TEXT}, {"category", COL_TEXT}};
+	{"terms", COL_JSON}, {"rules", COL_TEXT}, {"category", COL_TEXT},
+	{"content_cut", COL_BOOL}}; /* only its first BOUND_CONTENT bytes were judged */
+_Static_assert(BOUND_CONTENT == 4096, "as the query has it");
 
 /* Of a record that was never understood, or lost its id to another, only the place and the cause are known. */
 static const char quarantined_sql[] = "SELECT report_id, 4, reason, NULL, NULL, NULL, NULL, NULL, "
@@ -34,19 +37,22 @@ static const struct col quarantined_cols[] = {{"report_id", COL_TEXT},
 	{"case", COL_TEXT}, {"topic", COL_TEXT}, {"partition", COL_INT}, {"offset", COL_INT},
 	{"stored_at", COL_TIME}, {"detail", COL_TEXT}, {"quarantine", COL_TEXT}};
 
-/* Every outcome that was sent: the report's own, those of quarantined records of the id, and later ones. */
+/* Every outcome that was sent: the report's own, those of quarantined records of the id, and later ones; of duplicates the newest, with how
+ * many there were. */
 static const char outcomes_sql[] =
 	"SELECT k.claimed, CASE r.disposition WHEN 0 THEN CASE WHEN r.merged THEN 'merged' ELSE "
 	"'accepted' END"
 	" WHEN 1 THEN 'rejected' ELSE 'forwarded' END, r.stored_at,"
-	" CASE r.disposition WHEN 3 THEN 'registry' ELSE r.reason END FROM report_key k JOIN "
+	" CASE r.disposition WHEN 3 THEN 'registry' ELSE r.reason END, 1 FROM report_key k JOIN "
 	"report r"
 	" ON r.id_hash = k.id_hash AND r.stored_month = k.stored_month WHERE k.id_hash = $1"
-	" UNION ALL SELECT seq, 'quarantined', at, reason FROM quarantine WHERE report_id = $2 AND "
+	" UNION ALL SELECT seq, 'quarantined', at, reason, 1 FROM quarantine WHERE report_id = $2 "
+	"AND "
 	"seq > 0"
-	" UNION ALL SELECT seq, status, at, reason FROM outcome WHERE id_hash = $1 ORDER BY 1";
-static const struct col outcome_cols[] = {
-	{"seq", COL_INT}, {"status", COL_TEXT}, {"at", COL_TIME}, {"reason", COL_TEXT}};
+	" UNION ALL SELECT seq, status, at, reason, times FROM outcome WHERE id_hash = $1 ORDER BY "
+	"1";
+static const struct col outcome_cols[] = {{"seq", COL_INT}, {"status", COL_TEXT}, {"at", COL_TIME},
+	{"reason", COL_TEXT}, {"times", COL_INT}};
 
 /* Appends the object without its end. */
 static enum rc open_object(struct pg *c, const char *sql, const struct pg_param *key,

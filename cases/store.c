@@ -228,9 +228,7 @@ static const char *status_of(const struct filing *f, const struct filed *x)
 
 static const char *reason_of(const struct filing *f)
 {
-	return f->disposition == DISP_ROUTED       ? "registry"
-		: f->disposition == DISP_DUPLICATE ? ""
-						   : f->reason;
+	return f->disposition == DISP_ROUTED ? "registry" : f->reason;
 }
 
 static void outcome_line(
@@ -304,13 +302,16 @@ static enum rc messages_send(struct ledger *l, const struct work *w, const struc
 	return rc == RC_OK ? outbox_send(l, "registry-requests", n, a, sent, e) : rc;
 }
 
-/* Outcomes after a report's first one. */
+/* Duplicates are answered each, but kept as the newest one and how many there were: a topic that is read again must not fill the disk. */
 static enum rc outcomes_send(struct ledger *l, const struct work *w, const struct ledger_batch *b,
 	int64_t now_us, struct arena *a, int *sent, struct err *e)
 {
-	static const char sql[] = "INSERT INTO outcome (id_hash, seq, status, at, reason)"
-				  " SELECT u.id_hash, u.seq, 'duplicate', $3, ''"
-				  " FROM unnest($1::bytea[], $2::int[]) u(id_hash, seq)";
+	static const char sql[] =
+		"INSERT INTO outcome AS o (id_hash, seq, status, at, reason, times)"
+		" SELECT u.id_hash, max(u.seq), 'duplicate', $3, 'duplicate', count(*)"
+		" FROM unnest($1::bytea[], $2::int[]) u(id_hash, seq) GROUP BY u.id_hash"
+		" ON CONFLICT (id_hash) WHERE status = 'duplicate' DO UPDATE SET"
+		" seq = excluded.seq, at = excluded.at, times = o.times + excluded.times";
 
 	arrays_begin(l);
 	struct pg_array *hash = array_of(l, PG_BYTEA), *seq = array_of(l, PG_INT4);

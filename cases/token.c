@@ -4,7 +4,7 @@
 #include "cases/cases.h"
 
 #define SCRATCH_BYTES (1 << 14)
-#define SECRET_BYTES 30 /* 48 characters */
+#define SECRET_BYTES 30 /* 40 characters */
 
 static const char *const roles[] = {
 	"viewer", "analyst", "supervisor", "care", "liaison", "auditor", "admin", "feed"};
@@ -27,7 +27,7 @@ static bool name_good(const char *name)
 	return len > 0 && len < sizeof(((struct token_who *)0)->name);
 }
 
-/* "khn_" and 48 characters of the URL-safe base64 alphabet: 240 random bits. */
+/* "khn_" and 40 characters of the URL-safe base64 alphabet: 240 random bits. */
 static void make_token(char out[64])
 {
 	static const char alphabet[] =

@@ -44,6 +44,7 @@ static enum rc acquire(struct worker *w, struct owned *o, bool again, struct err
 	if (!again || p.next_offset != o->part.next_offset)
 		o->crashed_alone = p.attempts / ALONE;
 	o->part = p;
+	count_doubtful(o);
 	if (p.stopped[0] != '\0') {
 		if (!o->told)
 			log_error("engine", "topic=%s partition=%d stopped cause=\"%s\"", p.topic,

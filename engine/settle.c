@@ -46,22 +46,57 @@ void count_retry(const char *why)
 	metric_add(metric_at(retries_metric, why, NULL, NULL), 1);
 }
 
+static void count_dispositions(const struct part *p, const size_t n[DISPOSITIONS])
+{
+	char number[12];
+
+	snprintf(number, sizeof(number), "%d", p->part);
+	for (size_t d = 0; d < DISPOSITIONS; d++)
+		if (n[d] > 0)
+			metric_add(metric_at(records_metric, p->topic, number,
+					   disposition_name((enum disposition)d)),
+				(double)n[d]);
+}
+
+/* What the batch's filings from *i on count of their partition; *i is then at the next one's. */
+static void tally(const struct ledger_batch *b, size_t *i, size_t n[DISPOSITIONS])
+{
+	int32_t part = b->filings[*i].part;
+
+	memset(n, 0, DISPOSITIONS * sizeof(*n));
+	for (; *i < b->n && b->filings[*i].part == part; ++*i)
+		n[b->filings[*i].disposition]++;
+}
+
 static void count_records(const struct ledger_batch *b)
 {
-	for (size_t i = 0; i < b->n;) {
-		size_t n[DISPOSITIONS] = {0};
-		const struct part *p = b->parts[b->filings[i].part].part;
-		char number[12];
+	size_t n[DISPOSITIONS];
 
-		for (int32_t part = b->filings[i].part; i < b->n && b->filings[i].part == part; i++)
-			n[b->filings[i].disposition]++;
-		snprintf(number, sizeof(number), "%d", p->part);
-		for (size_t d = 0; d < DISPOSITIONS; d++)
-			if (n[d] > 0)
-				metric_add(metric_at(records_metric, p->topic, number,
-						   disposition_name((enum disposition)d)),
-					(double)n[d]);
+	for (size_t i = 0; i < b->n;) {
+		const struct part *p = b->parts[b->filings[i].part].part;
+
+		tally(b, &i, n);
+		count_dispositions(p, n);
 	}
+}
+
+/* The connection was lost, perhaps with the answer to COMMIT. Whoever acquires the partitions next learns where they stand. */
+static void note_doubt(struct turn *t)
+{
+	for (size_t i = 0; i < t->b.n;) {
+		int32_t part = t->b.filings[i].part;
+		struct owned *o = t->owned[part];
+
+		tally(&t->b, &i, o->doubt);
+		o->doubt_next = t->parts[part].next;
+	}
+}
+
+void count_doubtful(struct owned *o)
+{
+	if (o->doubt_next != 0 && o->part.next_offset == o->doubt_next)
+		count_dispositions(&o->part, o->doubt);
+	o->doubt_next = 0;
 }
 
 static void park_all(struct worker *w, const struct turn *t, int64_t ms)
@@ -78,12 +113,13 @@ static enum lesson stop_all(struct worker *w, const struct turn *t, const char *
 }
 
 static enum lesson learn(
-	struct worker *w, const struct turn *t, enum rc rc, bool fenced, const struct err *e)
+	struct worker *w, struct turn *t, enum rc rc, bool fenced, const struct err *e)
 {
 	if (pg_broken(ledger_pg(w->ledger))) {
 		log_warn("engine",
 			"worker=%d batch given up, the ledger will say what became of it: %s",
 			w->index, e->text);
+		note_doubt(t);
 		database_away(w, e->text);
 		return DROPPED;
 	}

@@ -19,6 +19,8 @@ struct owned {
 	bool told;         /* that it is stopped was said */
 	int crashed_alone; /* processes that died with its next record alone in their hands */
 	int64_t retry_us;  /* monotonic: when to try to acquire it (again) */
+	int64_t doubt_next; /* where it stands when the batch whose COMMIT was not answered counts; 0: there is none */
+	size_t doubt[DISPOSITIONS]; /* what it would count */
 	unsigned failures;
 };
 
@@ -68,6 +70,8 @@ struct worker {
 int64_t worker_mono(const struct worker *w);
 void worker_metrics(void); /* makes the families, once */
 void count_retry(const char *why);
+/* The ledger has told where the partition stands: the batch whose COMMIT was not answered is counted when it is in there. */
+void count_doubtful(struct owned *o);
 
 /* ---- worker.c ---- */
 /* The connection is given up; every partition is acquired again once there is another. */

@@ -7,6 +7,7 @@ struct decoder {
 	const struct ingest_rules *rules;
 	struct json_parser *json;
 	struct buf extra;   /* what the format does not know, as the inside of a JSON object */
+	struct slice text;  /* of the record, which was parsed */
 	struct buf scratch; /* the normalised fields */
 	bool full;          /* an arena allocation failed: the record is to be read again */
 };
@@ -42,6 +43,8 @@ bool fields_check(const struct field *fields, size_t n, const struct json *value
 	struct report *out);
 /* Check 7. False: quarantined. */
 bool report_id_field(struct json v, struct report *out);
+/* Appends a member to d->extra as it was written, both with their quotes. */
+void extra_keep(struct decoder *d, struct slice key, struct slice value);
 /* Appends "key":value to d->extra. */
 void extra_add(struct decoder *d, struct slice key, struct json value);
 /* The optional word `v` in the arena. One that holds NUL or is longer than BOUND_WORD goes to d->extra unchanged instead: no column could hold

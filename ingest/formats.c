@@ -117,6 +117,14 @@ void extra_add(struct decoder *d, struct slice key, struct json value)
 	json_write(value, &d->extra);
 }
 
+void extra_keep(struct decoder *d, struct slice key, struct slice value)
+{
+	buf_byte(&d->extra, d->extra.len == 0 ? '{' : ',');
+	buf_add(&d->extra, key);
+	buf_byte(&d->extra, ':');
+	buf_add(&d->extra, value);
+}
+
 struct slice text_or_extra(struct decoder *d, struct arena *a, const char *key, struct json v)
 {
 	struct slice text = json_text(v);
@@ -154,16 +162,17 @@ static void sort(struct decoder *d, struct json record, const struct field *fiel
 	struct json *values)
 {
 	struct json_iter it = json_iter(record);
-	struct slice key;
+	struct json_raw raw = json_raw(d->text);
+	struct slice key, raw_key, raw_value;
 	struct json value;
 
 	memset(values, 0, n * sizeof(*values));
 	buf_clear(&d->extra);
-	while (json_next(&it, &key, &value)) {
+	while (json_next(&it, &key, &value) && json_raw_next(&raw, &raw_key, &raw_value)) {
 		size_t i = field_find(fields, n, key);
 
 		if (i == n)
-			extra_add(d, key, value);
+			extra_keep(d, raw_key, raw_value);
 		else if (value.kind != JSON_NULL || fields[i].required)
 			values[i] = value;
 	}
@@ -297,7 +306,7 @@ enum rc decode(struct decoder *d, enum feed of, const struct kafka_record *r, st
 	out->topic = r->topic;
 	out->partition = r->partition;
 	out->offset = r->offset;
-	out->bytes = r->value;
+	out->bytes = d->text = r->value;
 	/* a broker's clock that stands before 1970 or after 2199 is none */
 	out->stamped_at =
 		r->timestamp_us > 0 && r->timestamp_us < STAMP_MAX_US ? r->timestamp_us : TIME_NONE;

@@ -49,3 +49,10 @@ struct json_iter json_iter(struct json v);
 bool json_next(struct json_iter *it, struct slice *key, struct json *value);
 /* Appends the value as compact JSON. */
 void json_write(struct json v, struct buf *out);
+
+/* The members of an object as they were written, in the order of json_next; the key with its quotes. `object` is text that json_parse has accepted. */
+struct json_raw {
+	const char *at, *end; /* private */
+};
+struct json_raw json_raw(struct slice object);
+bool json_raw_next(struct json_raw *it, struct slice *key, struct slice *value);

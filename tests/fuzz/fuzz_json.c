@@ -31,6 +31,24 @@ static size_t visit(struct json v)
 	return seen;
 }
 
+/* As many members as were parsed, each a value of its own. */
+static void check_raw(struct json_parser *parser, struct slice text, struct json v)
+{
+	struct json_raw raw = json_raw(text);
+	struct slice key, value;
+	size_t n = v.kind == JSON_MAP ? json_count(v) : 0, seen = 0;
+	struct err e = {0};
+	struct json one;
+
+	for (; v.kind == JSON_MAP && json_raw_next(&raw, &key, &value); seen++) {
+		enum rc rc = json_parse(parser, key, &one, &e);
+		assert(rc == RC_OK && one.kind == JSON_TEXT);
+		rc = json_parse(parser, value, &one, &e);
+		assert(rc == RC_OK);
+	}
+	assert(seen == n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct json_parser *parser;
@@ -53,6 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)visit(v);
 	json_write(v, &first);
 	assert(!first.failed);
+	check_raw(parser, text, v);
+	rc = json_parse(parser, text, &v, &e);
+	assert(rc == RC_OK);
 	rc = json_parse(parser, buf_slice(&first), &again, &e);
 	assert(rc == RC_OK && again.kind == v.kind);
 	json_write(again, &second);

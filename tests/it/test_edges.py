@@ -64,8 +64,6 @@ def outcomes_of(s):
     for *_, value, key in s.read_topic("outcomes", 1):
         it = json.loads(value)
         if it["report_id"].startswith(s.source):
-            if it["status"] == "duplicate":
-                it["reason"] = it["reason"] or "duplicate"
             known = seen.setdefault((key, it["seq"]), it)
             assert known == it, (known, it)
     out = collections.defaultdict(collections.Counter)

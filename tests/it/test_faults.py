@@ -109,6 +109,9 @@ def test_lost_commit(stand, site, way):
         engine.wait_ready()
         compare.assert_same(s, engine)
         assert all(proxy.cuts[w] >= 3 for w in ways), proxy.cuts
+        # One worker alone: what it was not told at once it has learnt afterwards.
+        told = [line for line in engine.get("/metrics").text.splitlines() if line.startswith("khien_records_total")]
+        assert sum(float(line.rsplit(" ", 1)[1]) for line in told) == 1500, told
     finally:
         proxy.close()
 

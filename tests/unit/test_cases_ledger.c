@@ -98,7 +98,8 @@ static void test_ids(void)
 		"1=quarantined 2=quarantined 3=accepted 4=duplicate 6=quarantined 8=duplicate "
 		"9=quarantined");
 	CHECK_GET("SELECT count(*) FROM report", "1");
-	CHECK_GET("SELECT string_agg(seq::text, ' ' ORDER BY seq) FROM outcome", "4 8");
+	CHECK_GET("SELECT string_agg(seq || ' ' || times || ' ' || reason, ',') FROM outcome",
+		"8 2 duplicate");
 	CHECK_GET("SELECT string_agg(reason || seq, ' ' ORDER BY \"offset\") FROM quarantine",
 		"not_json1 not_json2 conflict0 not_json6 conflict0 not_json9");
 	CHECK_GET("SELECT count(*) FROM vote", "1");

@@ -288,6 +288,21 @@ static void test_understood(void)
 	CHECK_HAS(r.extra.ptr, "\"note\":\"x\"");
 }
 
+/* What we do not know is kept as it was written: a number keeps its digits, a text its escapes. */
+static void test_unknown_fields(void)
+{
+	struct report r;
+
+	world_decode(&w,
+		SLICE(GOOD ",\"price\" : 1.50e0 , \"caf\\u00e9\":{ \"a\" : \"\\u0062\" },"
+			   "\"contact\":{\"cell\" : 9.0,\"matched\":\"yes\"}}"),
+		&r);
+	CHECK_INT(r.disposition, DISP_ACCEPTED);
+	CHECK_SLICE(r.extra,
+		"{\"price\":1.50e0,\"caf\\u00e9\":{ \"a\" : \"\\u0062\" "
+		"},\"contact\":{\"cell\":9.0}}");
+}
+
 static void test_defaults(void)
 {
 	static const struct {
@@ -486,6 +501,7 @@ int main(void)
 	RUN(test_bytes);
 	RUN(test_depth);
 	RUN(test_understood);
+	RUN(test_unknown_fields);
 	RUN(test_defaults);
 	RUN(test_sms_fields);
 	RUN(test_nul_elsewhere);

@@ -309,6 +309,29 @@ static void test_write(void)
 	CHECK_SLICE(buf_slice(&b), "");
 }
 
+/* Members as they were written, whatever is in them. */
+static void test_raw(void)
+{
+	static const char text[] = " {\"a\" : 1.10e+2 ,\"\\u0062\":{ \"x\" : [1, \"]}\\\"\" ] },"
+				   "\"c\":\"\\\\\",\"d\":[ ]\n,\"e\":null}";
+	static const char *const want[][2] = {{"\"a\"", "1.10e+2"},
+		{"\"\\u0062\"", "{ \"x\" : [1, \"]}\\\"\" ] }"}, {"\"c\"", "\"\\\\\""},
+		{"\"d\"", "[ ]"}, {"\"e\"", "null"}};
+	struct json_raw raw = json_raw(slice_str(text));
+	struct slice key, value;
+
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		CHECK(json_raw_next(&raw, &key, &value));
+		CHECK_SLICE(key, want[i][0]);
+		CHECK_SLICE(value, want[i][1]);
+	}
+	CHECK(!json_raw_next(&raw, &key, &value));
+	raw = json_raw(SLICE("{ }"));
+	CHECK(!json_raw_next(&raw, &key, &value));
+	raw = json_raw(SLICE(""));
+	CHECK(!json_raw_next(&raw, &key, &value));
+}
+
 int main(void)
 {
 	parser = json_parser_new();
@@ -321,5 +344,6 @@ int main(void)
 	RUN(test_write);
 	json_parser_free(parser);
 	json_parser_free(NULL);
+	RUN(test_raw);
 	return check_done();
 }
