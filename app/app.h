@@ -7,6 +7,7 @@
 #define EXIT_DONE 0
 #define EXIT_REFUSED 1
 #define EXIT_USAGE 2
+#define APP_FILES 32 /* given with one option */
 
 struct verb {
 	const char *name, *args, *help;
@@ -17,6 +18,7 @@ int verb_activate(int argc, char **argv);
 int verb_broker(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_classify(int argc, char **argv);
+int verb_eval(int argc, char **argv);
 int verb_follow(int argc, char **argv);
 int verb_keys(int argc, char **argv);
 int verb_migrate(int argc, char **argv);
@@ -25,6 +27,7 @@ int verb_quarantine(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_send(int argc, char **argv);
 int verb_token(int argc, char **argv);
+int verb_train(int argc, char **argv);
 
 /* Every configuration table of the program, NULL-ended after `n`. */
 extern const struct conf_table *const app_tables[];
@@ -37,6 +40,13 @@ MUST_USE enum rc app_open(const struct conf *c, struct keys **keys, struct plan 
 	struct pg **pg, const char *name);
 /* "person:NAME" of who called us, for the audit. */
 void app_actor(char out[80]);
+/* Rule packs of a folder, NULL: the shipped ones. Complains on stderr. */
+MUST_USE enum rc app_pack(const char *rules, struct pack **out, struct err *e);
+/* A model file; NULL: the shipped one, "" or none shipped: *out stays as it is. */
+MUST_USE enum rc app_model(const char *path, struct model **out, struct err *e);
+/* Labelled texts of files, each list NULL-ended; `always` (may be NULL) are learnt from and never tested. Complains on stderr. */
+MUST_USE enum rc app_texts(const struct pack *p, char **files, char **always, struct texts **out,
+	struct err *e);
 /* Complains "khien VERB: …" on stderr and answers EXIT_USAGE. */
 int app_usage(const char *verb, const char *fmt, ...) PRINTF(2, 3);
 /* Set by SIGTERM and SIGINT once app_signals was called; counts SIGHUPs. */

@@ -25,8 +25,12 @@ static const struct verb verbs[] = {
 		"keeps a file (--out) or a socket (--socket) of this machine equal to the list;\n"
 		"also --consumer NAME, --service sms|voice, --ca FILE, --wait S, --stale S, --once",
 		verb_follow},
-	{"classify", "[--rules DIR] [--explain]", "JSON lines in, one verdict line out each",
-		verb_classify},
+	{"classify", "[--rules DIR] [--model FILE] [--explain]",
+		"JSON lines in, one verdict line out each", verb_classify},
+	{"train", "--out FILE [--rules DIR] [--version V] [--with TSV] TSV…",
+		"labelled texts in, one model file out, and a cross-validated report", verb_train},
+	{"eval", "[--rules DIR] [--model FILE | --folds K | --by-source] [--with TSV] TSV…",
+		"how well rules and model judge labelled texts", verb_eval},
 	{"broker", "--topics NAME:N,… --file F", "the embedded broker, for demonstrations only",
 		verb_broker},
 };

@@ -106,6 +106,52 @@ void classify(struct scan *s, struct slice content, struct verdict *out);
  * where terms stand, cut, undecided, the folded text, evidence and bands. */
 void verdict_write(const struct verdict *v, bool explain, struct buf *out);
 
+/* ---- the token model: docs/model.md ---- */
+
+struct model; /* immutable, shared by threads */
+/* Maps a model file. RC_NONE: no such file. RC_INVALID: not a model, cut or damaged; the cause names the file. */
+MUST_USE enum rc model_load(const char *path, struct model **out, struct err *e);
+void model_free(struct model *m);
+OWNER(model_free, struct model);
+const char *model_version(const struct model *m);
+void model_hash(const struct model *m, uint8_t out[SHA256_LEN]); /* the file's checksum */
+/* From now on the model speaks in the verdicts of this scan; NULL: none does. The model must outlive the scan. RC_RETRY: out of memory. */
+MUST_USE enum rc scan_model(struct scan *s, const struct model *m, struct err *e);
+
+/* Labelled texts of TSV files: a header line; columns label (ham, spam, scam), text, and when there are any lang and source. */
+struct texts;
+/* Texts are folded as the pack folds them; it must outlive them. */
+MUST_USE enum rc texts_new(const struct pack *p, struct texts **out, struct err *e);
+void texts_free(struct texts *t);
+OWNER(texts_free, struct texts);
+/* always: learnt from in every training, never tested. Complains about every bad line; RC_INVALID when there was one. */
+MUST_USE enum rc texts_add(
+	struct texts *t, const char *path, bool always, struct complaints *c, struct err *e);
+/* After the last file: leaves out doubles and finds families of near-doubles. */
+MUST_USE enum rc texts_settle(struct texts *t, struct err *e);
+size_t texts_count(const struct texts *t);
+
+struct train_options {
+	const char *version; /* 1 to 39 of a-z 0-9 . - */
+	unsigned bits;	     /* 2^bits weights a head: 10 to 22 */
+	double cost;	     /* how much a mistake weighs against large weights */
+};
+#define TRAIN_OPTIONS {.version = "local", .bits = 17, .cost = 8}
+/* A whole model file into `out` (its cap at least 256 MiB) and a report for people into `report`. Deterministic. RC_INVALID: no ham, or no spam and scam. */
+MUST_USE enum rc model_train(const struct texts *t, const struct train_options *o, struct buf *out,
+	struct buf *report, struct err *e);
+
+struct eval_options {
+	const struct pack *pack;   /* NULL: the model alone */
+	const struct model *model; /* NULL: none, or trained on the other folds */
+	size_t folds;		   /* 0: no training; else the texts of a fold are judged by a model of the others */
+	bool each;		   /* one line a text instead of a report */
+	bool by_source;		   /* the folds are the sources instead */
+	struct train_options train;
+	double (*now_s)(void); /* for the throughput; NULL: left out */
+};
+MUST_USE enum rc model_eval(const struct texts *t, const struct eval_options *o, struct buf *report, struct err *e);
+
 /* ---- votes, score and ladder of a sender ---- */
 
 /* struct vote, enum report_class and enum rung are in base/words.h. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "classifier/fold.h"
+#include "classifier/model.h"
 #include "classifier/rules.h"
 
 /* A folded text and its map, and once more, up to four times as long, when words of it are read otherwise. */
@@ -20,10 +21,12 @@ struct scan {
 	struct prefilter_scratch *hs;
 	uint64_t *candidate, *fired, *all; /* bits by rule; all: also those on trial */
 	size_t words;
-	struct term *term; /* room for every rule and combination */
+	struct term *term; /* room for every rule, every combination and the model's two */
 	size_t terms,
 		shadows; /* term: those that count from the front, those on trial from the back */
 	size_t room, given_up;
+	const struct model *model; /* NULL: none */
+	struct features *features;
 };
 
 void scan_free(struct scan *s)
@@ -37,6 +40,7 @@ void scan_free(struct scan *s)
 	free(s->fired);
 	free(s->all);
 	free(s->term);
+	free(s->features);
 	free(s);
 }
 
@@ -54,7 +58,7 @@ enum rc scan_new(const struct pack *p, struct scan **out, struct err *e)
 	s->candidate = calloc(s->words, sizeof(*s->candidate));
 	s->fired = calloc(s->words, sizeof(*s->fired));
 	s->all = calloc(s->words, sizeof(*s->all));
-	s->room = p->rules + p->combinations + 1;
+	s->room = p->rules + p->combinations + 2;
 	s->term = calloc(s->room, sizeof(*s->term));
 	if (s->arena == NULL || s->re == NULL || s->candidate == NULL || s->fired == NULL ||
 		s->all == NULL || s->term == NULL)
@@ -63,6 +67,15 @@ enum rc scan_new(const struct pack *p, struct scan **out, struct err *e)
 	if (rc == RC_OK)
 		*out = TAKE(s);
 	return rc;
+}
+
+enum rc scan_model(struct scan *s, const struct model *m, struct err *e)
+{
+	if (m != NULL && s->features == NULL &&
+		(s->features = malloc(sizeof(*s->features))) == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	s->model = m;
+	return RC_OK;
 }
 
 /* What the rules look at: the text as received (bytes that are not UTF-8 made blanks, so that offsets stay) and the folded copy. */
@@ -186,16 +199,45 @@ static void run_rules(struct scan *s, const struct views *v, struct verdict *out
 	}
 }
 
-static void decide(const struct scan *s, struct verdict *out)
+/* What the model adds to the sum of a class. */
+static void model_term(struct scan *s, const struct views *v, const struct model_said *said,
+	const char *name, enum label label, double weight, double part[LABEL_SCAM + 1])
+{
+	struct slice match = raw_of(v, said->from, said->to);
+
+	part[label] = weight;
+	put_term(s, false,
+		(struct term){name, weight, label, match, (uint32_t)(match.ptr - v->content.ptr)});
+}
+
+static void run_model(struct scan *s, const struct views *v, double part[LABEL_SCAM + 1])
+{
+	struct model_said said;
+
+	if (s->model == NULL)
+		return;
+	model_judge(s->model, v->folded.text, s->features, &said);
+	if (said.bad < 0)
+		model_term(s, v, &said, "MODEL_HAM", LABEL_HAM, said.bad, part);
+	if (said.bad <= 0)
+		return;
+	model_term(s, v, &said, "MODEL_SPAM", LABEL_SPAM, said.bad * (1 - said.scam), part);
+	model_term(s, v, &said, "MODEL_SCAM", LABEL_SCAM, said.bad * said.scam, part);
+}
+
+/* part: what the model adds, outside the caps of the rules. */
+static void decide(const struct scan *s, size_t of_rules, const double part[LABEL_SCAM + 1],
+	struct verdict *out)
 {
 	double sum[LABEL_SCAM + 1] = {0};
 
-	for (size_t i = 0; i < s->terms; i++)
+	for (size_t i = 0; i < of_rules; i++)
 		sum[s->term[i].label] += s->term[i].weight;
 	for (size_t k = LABEL_HAM; k <= LABEL_SCAM; k++) {
 		double cap = s->p->cap[k];
 
 		sum[k] = sum[k] > cap ? cap : sum[k] < -cap ? -cap : sum[k];
+		sum[k] += part[k];
 	}
 	out->score =
 		1 / (1 + exp(-(s->p->bias + sum[LABEL_SCAM] + sum[LABEL_SPAM] + sum[LABEL_HAM])));
@@ -217,6 +259,7 @@ static int by_strength(const void *a, const void *b)
 
 void classify(struct scan *s, struct slice content, struct verdict *out)
 {
+	double part[LABEL_SCAM + 1] = {0};
 	struct views v;
 
 	out->label = LABEL_NONE;
@@ -234,7 +277,9 @@ void classify(struct scan *s, struct slice content, struct verdict *out)
 	enum rc rc = extract(s->p->links, &v.folded, s->arena, out->evidence, &out->evidences);
 	assert(rc == RC_OK); /* the arena has room for it too */
 	run_rules(s, &v, out);
-	decide(s, out);
+	size_t of_rules = s->terms;
+	run_model(s, &v, part);
+	decide(s, of_rules, part, out);
 	sketch_make(v.folded.text, &out->sketch);
 	out->fingerprint = out->sketch.fingerprint;
 	qsort(s->term, s->terms, sizeof(*s->term), by_strength);

@@ -1,6 +1,7 @@
 """khien classify: JSON lines in, one verdict line out each, in order; no service, no configuration."""
 import json
 import subprocess
+from random import Random
 
 import harness
 from stand import TOP
@@ -11,6 +12,18 @@ def classify(lines, *options):
         [str(harness.BIN), "classify", *options], input="".join(line + "\n" for line in lines).encode(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
+
+
+def khien(*words):
+    return subprocess.run([str(harness.BIN), *map(str, words)], capture_output=True, text=True, timeout=120, check=False)
+
+
+TEXTS = [
+    ("spam", "cho vay tiền nhanh không thế chấp giải ngân trong ngày"), ("spam", "vay tiền góp chỉ cần cccd lãi suất thấp"),
+    ("spam", "nạp lần đầu tặng 100% chơi là thắng rút tiền nhanh"), ("scam", "tài khoản bị khóa vào liên kết để xác thực"),
+    ("scam", "trúng thưởng xe máy đóng phí để nhận quà"), ("ham", "mẹ ơi tối nay con về muộn nha"),
+    ("ham", "mai họp lúc chín giờ phòng ba nhé"), ("ham", "đơn hàng của bạn đang được giao"), ("ham", "nhắc lịch khám sáng thứ hai"),
+]  # fmt: skip
 
 
 def report(number, content):
@@ -52,5 +65,48 @@ def test_rules_of_a_folder(tmp_path):
 
 def test_wrong_usage():
     assert classify([], "--what")[0] == 2
-    assert classify([], "--model", "x")[0] == 2
     assert classify([], "file.json")[0] == 2
+
+
+def test_without_and_with_a_model(tmp_path):
+    text = report("1", "Cho vay tien nhanh, chi can CCCD, khong the chap, lh 0912345678")
+    _, (without,), _ = classify([text], "--model", "")
+    assert without["model"] is None and not [t for t in without["terms"] if t["name"].startswith("MODEL")]
+    random = Random(3)
+    learnt = [f"{label}\t{' '.join(random.sample(words.split(), 6))}\tvi" for label, words in TEXTS * 12]
+    (tmp_path / "t.tsv").write_text("label\ttext\tlang\n" + "\n".join(learnt) + "\n", encoding="utf-8")
+    done = khien("train", "--out", tmp_path / "m.khm", "--version", "t-1", tmp_path / "t.tsv")
+    assert done.returncode == 0 and "texts judged" in done.stdout
+    code, (one,), _ = classify([text], "--model", str(tmp_path / "m.khm"))
+    assert code == 0 and one["model"] == "t-1" and one["label"] == "spam"
+    assert [t for t in one["terms"] if t["name"] == "MODEL_SPAM" and t["weight"] > 0 and t["match"]]
+    again = khien("train", "--out", tmp_path / "n.khm", "--version", "t-1", tmp_path / "t.tsv")
+    assert again.returncode == 0 and (tmp_path / "m.khm").read_bytes() == (tmp_path / "n.khm").read_bytes()
+
+
+def test_a_broken_model_is_refused(tmp_path):
+    shipped = (TOP / "etc/model/shipped.khm").read_bytes()
+    wrong = {"cut": shipped[:-1], "bit": shipped[:5000] + bytes([shipped[5000] ^ 1]) + shipped[5001:], "other": b"x" * 5000, "empty": b""}
+    for name, data in wrong.items():
+        (tmp_path / name).write_bytes(data)
+        code, out, said = classify([report("1", "a")], "--model", str(tmp_path / name))
+        assert code == 1 and out == [] and f"{tmp_path}/{name}: " in said, said
+    assert classify([], "--model", str(tmp_path / "none"))[0] == 1
+
+
+def test_evaluation(tmp_path):
+    (tmp_path / "t.tsv").write_text("label\ttext\n" + "\n".join(f"{a}\t{b}" for a, b in TEXTS) + "\n", encoding="utf-8")
+    done = khien("eval", tmp_path / "t.tsv")
+    assert done.returncode == 0 and "F1" in done.stdout and "calibration" in done.stdout and "a second" in done.stdout
+    (tmp_path / "bad.tsv").write_text("label\ttext\nspam\ta\nwhat\tb\nham\n", encoding="utf-8")
+    done = khien("eval", tmp_path / "bad.tsv")
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"{tmp_path}/bad.tsv:3: the label" in done.stderr and f"{tmp_path}/bad.tsv:4: not as many" in done.stderr
+
+
+def test_wrong_usage_of_training():
+    assert khien("train", "x.tsv").returncode == 2
+    assert khien("train", "--out", "x").returncode == 2
+    assert khien("train", "--out", "x", "--cost", "0", "x.tsv").returncode == 2
+    assert khien("eval").returncode == 2
+    assert khien("eval", "--model", "x", "--folds", "5", "x.tsv").returncode == 2
