@@ -30,6 +30,10 @@ static bool role_allowed(const char *roles, const char *role)
 
 static bool unauthorized(struct exchange *x)
 {
+	if (request_of(x)->route->lapi) {
+		lapi_error(x, 403, "access forbidden");
+		return false;
+	}
 	x_set_header(x, "WWW-Authenticate", "Bearer");
 	http_problem(x, 401, "Unauthorized",
 		"a valid token is needed: Authorization: Bearer … or Basic …, or X-Api-Key");
@@ -39,6 +43,10 @@ static bool unauthorized(struct exchange *x)
 /* True: go on. False: answered. */
 static bool permitted(struct exchange *x, const struct request *r)
 {
+	if (r->route->lapi &&
+		((r->who.loopback && !x_loopback(x)) ||
+			!role_allowed(r->route->roles, r->who.role)))
+		return unauthorized(x);
 	if (r->who.loopback && !x_loopback(x)) {
 		http_problem(x, 403, "Forbidden", "this token works on loopback only");
 		return false;
@@ -211,6 +219,8 @@ static void ended(void *arg, struct exchange *x, bool whole)
 
 	if (x_streams(x))
 		metric_add(a->m.streams, -1);
+	else if (whole && r != NULL && r->pulls)
+		decisions_pulled(a, x);
 	else if (whole && r != NULL && r->given > 0)
 		notes_fetched(a, x, r->list, r->given);
 }
@@ -317,6 +327,9 @@ static void register_metrics(struct api *a)
 		"1 for the state of a consumer: confirmed, fetched, unknown.");
 	a->m.consumer_alarm = metric_family(METRIC_GAUGE, "khien_consumer_alarm", "consumer",
 		"1 while a consumer is not confirmed, or for longer than feed.alarm.");
+	a->m.usage = metric_at(metric_family(METRIC_COUNTER, "khien_usage_metrics_total", "",
+				       "Reports of CrowdSec clients about themselves."),
+		NULL, NULL, NULL);
 	a->m.streams = gauge("khien_http_streams", "Streams of changes that are open.");
 	a->m.list_release = gauge(
 		"khien_lookup_release", "Release of the list in memory; -1: none is loaded yet.");

@@ -40,7 +40,7 @@ static void give(struct exchange *x, const struct changes *c, int64_t to, struct
 	struct request *r = request_of(x);
 
 	snprintf(r->list, sizeof(r->list), "%.36s", c->list); /* the head's own by now */
-	r->given = to;
+	r->given = is_head(x) ? 0 : to;
 	http_answer_shared(x, 200, "application/json", text);
 }
 

@@ -76,6 +76,8 @@ void shared_free(struct shared *s); /* NULL is fine */
 OWNER(shared_free, struct shared);
 struct slice shared_text(const struct shared *s);
 void http_answer_shared(struct exchange *x, int status, const char *type, struct shared *body);
+/* The kernel keeps little of what is on its way to this client, so that "sent" means nearly "received", and gives up on it after the idle time. */
+void x_bound(struct exchange *x);
 /* An answer that goes on: `first`, then what http_push brings whenever the exchange was idle. Pieces are borrowed. */
 void http_answer_stream(struct exchange *x, const char *type, struct shared *first);
 bool x_streams(const struct exchange *x); /* its stream has begun */

@@ -175,7 +175,7 @@ bool x_streams(const struct exchange *x)
 }
 
 /* The kernel is not to hold megabytes for each of a thousand followers, nor to try for a quarter of an hour. */
-static void bound_socket(struct exchange *x)
+void x_bound(struct exchange *x)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -191,7 +191,7 @@ static void bound_socket(struct exchange *x)
 
 void http_answer_stream(struct exchange *x, const char *type, struct shared *first)
 {
-	bound_socket(x);
+	x_bound(x);
 	x->streams = true;
 	set_piece(x, first);
 	answer(x, 200, type,

@@ -29,8 +29,8 @@ struct api {
 	struct {
 		struct metric *consumer_age, *consumer_behind, *consumer_state, *consumer_alarm;
 		struct metric *requests, *seconds, *lookups, *shed;
-		struct metric_cell *long_polls, *streams, *list_release, *list_entries, *list_bytes,
-			*list_age;
+		struct metric_cell *usage, *long_polls, *streams, *list_release, *list_entries,
+			*list_bytes, *list_age;
 	} m;
 	struct notes *notes;
 	int64_t stale_max_s, heartbeat_ms, alarm_s;
@@ -80,6 +80,7 @@ struct route {
 	const char *roles; /* "viewer|analyst", "*" any token, "" public */
 	enum route_place place;
 	route_handler *run;
+	bool lapi; /* CrowdSec's: who may not is told as it tells it */
 };
 extern const struct route api_routes[];
 extern const size_t api_routes_count;
@@ -101,6 +102,7 @@ struct request {
 	char consumer[64];     /* who follows; "": nobody said */
 	bool memory_is_enough; /* of a stream: the next piece needs no database, as far as we know */
 	int64_t given;         /* the release that the answer brings to the client; 0: none */
+	bool pulls;            /* and its position is ours to keep */
 	bool gone;             /* of a stream: it was told that it cannot go on */
 	char token[160];       /* as it was given, in whatever form */
 	char cause[256];       /* of a failure: for the log only */
@@ -195,6 +197,9 @@ void handle_exempt(struct api *a, struct pg *pg, struct exchange *x);
 void handle_buckets(struct api *a, struct pg *pg, struct exchange *x);
 void handle_kannel(struct api *a, struct pg *pg, struct exchange *x);
 void handle_kannel_regex(struct api *a, struct pg *pg, struct exchange *x);
+void handle_decisions(struct api *a, struct pg *pg, struct exchange *x);
+void handle_decision_stream(struct api *a, struct pg *pg, struct exchange *x);
+void handle_usage(struct api *a, struct pg *pg, struct exchange *x);
 void handle_sender(struct api *a, struct pg *pg, struct exchange *x);
 void handle_why(struct api *a, struct pg *pg, struct exchange *x);
 void handle_report(struct api *a, struct pg *pg, struct exchange *x);
@@ -216,6 +221,13 @@ bool scratch_put(void *arg, struct slice piece); /* false: it failed, and goes o
 /* Frees s; -1: something failed. Else the file is the caller's. */
 MUST_USE int scratch_end(struct scratch *s, uint64_t *size);
 
+bool gunzip(struct slice packed, struct buf *out); /* false: it is none, or over out's cap */
+
+/* ---- decisions.c ---- */
+void lapi_error(struct exchange *x, int status, const char *message); /* {"message":"…"} */
+/* The client of an exchange whose answer went out whole stands at request.given now. */
+void decisions_pulled(struct api *a, struct exchange *x);
+
 /* The last snapshot of each kind, as files that several answers send. */
 struct snapshots *snapshots_new(void);
 void snapshots_free(struct snapshots *s);
@@ -227,6 +239,10 @@ struct shared *answers_get(
 void answers_put(struct answers *s, const char *key, int64_t state, struct shared *text);
 
 /* ---- helpers of handlers ---- */
+static inline bool is_head(const struct exchange *x)
+{
+	return slice_eq(x_method(x), SLICE("HEAD"));
+}
 /* A parameter that may be given once: false and answered with 400 when it was repeated. out->ptr NULL: absent. */
 bool arg_text(struct exchange *x, const char *name, struct slice *out);
 /* The consumer parameter: "" when absent. */

@@ -87,6 +87,27 @@ bool scratch_put(void *arg, struct slice piece)
 	return !s->failed;
 }
 
+bool gunzip(struct slice packed, struct buf *out)
+{
+	z_stream z = {.next_in = (Bytef *)(uintptr_t)packed.ptr, .avail_in = (uInt)packed.len};
+	char piece[16 * 1024];
+	int rc = Z_OK;
+
+	if (packed.len == 0 || inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
+		return false;
+	while (rc == Z_OK && !out->failed) {
+		z.next_out = (Bytef *)piece;
+		z.avail_out = sizeof(piece);
+		rc = inflate(&z, Z_NO_FLUSH);
+		if (rc == Z_OK || rc == Z_STREAM_END)
+			buf_add(out, slice_of(piece, sizeof(piece) - z.avail_out));
+		if (rc == Z_OK && z.avail_in == 0 && z.avail_out > 0)
+			break; /* it ends early */
+	}
+	(void)inflateEnd(&z);
+	return rc == Z_STREAM_END && !out->failed;
+}
+
 int scratch_end(struct scratch *s, uint64_t *size)
 {
 	struct stat st;

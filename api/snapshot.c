@@ -114,7 +114,7 @@ static void send(struct exchange *x, const struct form *k, int service, bool gzi
 		return;
 	}
 	snprintf(request_of(x)->list, sizeof(request_of(x)->list), "%s", k->mark.list);
-	request_of(x)->given = k->mark.release;
+	request_of(x)->given = is_head(x) ? 0 : k->mark.release;
 	set_headers(x, &k->mark, service);
 	if (gzip)
 		x_set_header(x, "Content-Encoding", "gzip");

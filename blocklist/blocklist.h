@@ -113,6 +113,9 @@ OWNER(mirror_unpin, const struct table);
 void table_mark(const struct table *t, int service, struct list_mark *out);
 /* Texts of the entry live as long as the pin, but value only as long as the call. */
 typedef bool entry_each(void *arg, const struct entry *e);
+/* False: there is none. Texts of *out live as long as the pin; scope, service and value are left out. */
+bool table_find(const struct table *t, enum scope scope, enum service service, struct slice value,
+	struct entry *out);
 /* In an order that means nothing. False: `each` stopped it. */
 bool table_each(const struct table *t, int service, entry_each *each, void *arg);
 
@@ -132,6 +135,16 @@ MUST_USE enum rc feed_changes(struct pg *c, const char *list, int64_t after, int
 
 /* {"destinations":[{"value":"113","why":"police"},…]}: traffic towards these is never barred. Travels with every feed. */
 MUST_USE enum rc feed_exempt(struct pg *c, struct buf *out, struct err *e);
+
+/* ---- clients that keep no position of their own */
+/* Where a token at an address was last. RC_NONE: never here. */
+MUST_USE enum rc feed_pull_at(struct pg *c, const char *token, const char *address,
+	struct list_mark *out, int64_t *at_us, struct err *e);
+typedef void feed_touched_each(
+	void *arg, enum scope scope, struct slice value, const bool services[2]);
+/* Every sender that changed in (from.release, to.release], once, and for which services. RC_CONFLICT without a state: it is no longer kept. */
+MUST_USE enum rc feed_touched(struct pg *c, const struct list_mark *from,
+	const struct list_mark *to, feed_touched_each *each, void *arg, struct err *e);
 
 /* ---- what consumers prove to hold ---- */
 struct feed_ack {

@@ -34,6 +34,13 @@ void table_mark(const struct table *t, int service, struct list_mark *out)
 	}
 }
 
+bool table_find(const struct table *t, enum scope scope, enum service service, struct slice value,
+	struct entry *out)
+{
+	return shard_find(
+		table_shard(t, shard_key(scope, service, value)), scope, service, value, out);
+}
+
 bool table_each(const struct table *t, int service, entry_each *each, void *arg)
 {
 	for (size_t i = 0; i < SHARDS; i++)

@@ -20,6 +20,7 @@ ROUTES = {
     f"/v1/feed/changes?list={LIST}&after=0": (FEEDS, {410}),
     "/v1/feed/exempt": (FEEDS, {200}),
     "/v1/feed/buckets": (FEEDS, {200}),
+    "/v1/feed/drift": (tuple({*FEEDS, "viewer", "liaison", "auditor"}), {200}),
     f"/v1/feed/stream?list={LIST}&after=0": (FEEDS, {410}),
     "/v1/feed/kannel.txt": (FEEDS, {200}),
     "/v1/feed/kannel-regex.txt": (FEEDS, {200}),
