@@ -15,6 +15,8 @@ enum sign {
 	SIGN_OTHER
 };
 
+/* Appends one part of a message as UTF-8; coding is "text" (it is UTF-8), "gsm7" or "ucs2" (it is hexadecimal). False: it is not that. */
+bool sms_coding(struct slice coding, struct slice part, struct buf *out);
 /* The character at the start of `s` (its bytes in *len; a byte that is no UTF-8 counts as one character). */
 uint32_t sms_char(struct slice s, size_t *len);
 /* What it is: blanks include no-break and zero-width ones and bidi marks; brackets are ( [ and their full-width forms; separators are

@@ -84,9 +84,10 @@ class Crowd:
         sender, _ = r.choices(self.senders, [w for _, w in self.senders])[0]
         word = r.choice(WORDS).replace("(", "")
         form = r.choice(("{k} ({s}) ({w})", "{k}[{s}][{w}]", "{k} ({s} - {w})", "{k}({s}) {w}", " {k} ({s})", "DK DNC", "Huy DNC {k}", "xin chao", "{k}"))
+        text = form.format(k=r.choice(("S", "V", "LD", "lđ")), s=sender, w=word)
         return {
             "schema": "report-sms/1", "report_id": f"c{n}", "from": r.choice(self.reporters), "to": r.choice(("156", "5656")),
-            "received_at": self.time(self.received()), "text": form.format(k=r.choice(("S", "V", "LD", "lđ")), s=sender, w=word),
+            "received_at": self.time(self.received()), **r.choice(({"text": text},) * 6 + ({"parts": [text[:7], text[7:]]}, {"coding": "ucs2", "text": text.encode("utf-16-be").hex()})),
         }  # fmt: skip
 
     def records(self, count):
