@@ -1,6 +1,7 @@
 /* What several verbs share: the configuration, opening what it names, signals. */
 #include "app/app.h"
 
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,11 +71,11 @@ int app_usage(const char *verb, const char *fmt, ...)
 
 void app_actor(char out[80])
 {
-	static const char *const names[] = {"SUDO_USER", "USER", "LOGNAME"};
-	const char *user = NULL;
+	const struct passwd *p = getpwuid(getuid());
+	const char *user = p != NULL ? p->pw_name : NULL, *sudo = getenv("SUDO_USER");
 
-	for (size_t i = 0; i < ARRAY_LEN(names) && (user == NULL || *user == '\0'); i++)
-		user = getenv(names[i]);
+	if (getuid() == 0 && sudo != NULL && *sudo != '\0')
+		user = sudo;
 	(void)snprintf(out, 80, "person:%.64s", user != NULL && *user != '\0' ? user : "unknown");
 }
 

@@ -22,6 +22,7 @@ int verb_eval(int argc, char **argv);
 int verb_follow(int argc, char **argv);
 int verb_keys(int argc, char **argv);
 int verb_migrate(int argc, char **argv);
+int verb_order(int argc, char **argv);
 int verb_partition(int argc, char **argv);
 int verb_quarantine(int argc, char **argv);
 int verb_run(int argc, char **argv);
@@ -38,7 +39,7 @@ MUST_USE enum rc app_conf(const char *path, struct conf **out);
 /* What most verbs need beside the configuration; each is opened only when its pointer is not NULL. Complains on stderr. */
 MUST_USE enum rc app_open(const struct conf *c, struct keys **keys, struct plan **plan,
 	struct pg **pg, const char *name);
-/* "person:NAME" of who called us, for the audit. */
+/* "person:NAME" of who called us, for the audit and for what needs two people: the real user; of root, who became root. */
 void app_actor(char out[80]);
 /* Rule packs of a folder, NULL: the shipped ones. Complains on stderr. */
 MUST_USE enum rc app_pack(const char *rules, struct pack **out, struct err *e);

@@ -20,6 +20,8 @@ static const struct verb verbs[] = {
 	{"quarantine", "list|show|retry|drop -c FILE …",
 		"records that were not understood: what they are, once more, or given up",
 		verb_quarantine},
+	{"order", "import|preview|approve|release|revoke|receipt|list -c FILE …",
+		"authority orders: taken in, answered by a receipt per number", verb_order},
 	{"send", "-c FILE [FILE…]", "puts report files onto the topic", verb_send},
 	{"follow", "[-c FILE] --url URL --key FILE …",
 		"keeps a file (--out) or a socket (--socket) of this machine equal to the list;\n"

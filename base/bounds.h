@@ -19,6 +19,8 @@
 #define BOUND_CONFIG_FILE (4 * 1024 * 1024)
 #define BOUND_PLAN_FILE (4 * 1024 * 1024)
 #define BOUND_PORTED_FILE (1024 * 1024 * 1024) /* some 50 million ported numbers */
+#define BOUND_ORDER_ITEMS 100000		/* of one authority order */
+#define BOUND_ORDER_FILE (16 * 1024 * 1024)
 #define BOUND_LOOKUP_BATCH 10000
 #define BOUND_HTTP_BODY (1024 * 1024)
 #define BOUND_HTTP_BODIES (128 * 1024 * 1024) /* of all requests that are being received */

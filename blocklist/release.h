@@ -60,3 +60,7 @@ static inline bool is_automatic(const char *origin)
 {
 	return strncmp(origin, "auto:", 5) == 0;
 }
+static inline bool is_order(const char *origin)
+{
+	return strncmp(origin, "order:", 6) == 0;
+}

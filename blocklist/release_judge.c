@@ -170,6 +170,22 @@ static void offer(struct key *k, const struct entry *e, const char *origin)
 	k->then_origin = origin;
 }
 
+/* Of the authority's orders about one sender the latest counts; the others stay, and come to the fore when it ends. */
+static bool outdated(const struct key *k, const struct wish *w)
+{
+	if (!is_order(w->origin))
+		return false;
+	for (size_t i = 0; i < k->n; i++) {
+		const struct wish *o = &k->wishes[i];
+		int64_t later = o->decided_at - w->decided_at;
+
+		if (o->then == WISH_ADMITTED && is_order(o->origin) &&
+			(later > 0 || (later == 0 && strcmp(o->origin, w->origin) > 0)))
+			return true;
+	}
+	return false;
+}
+
 static void choose(const struct release *r, struct key *k)
 {
 	k->then = (struct entry){0};
@@ -186,7 +202,7 @@ static void choose(const struct release *r, struct key *k)
 			.until_s = w->until_s,
 			.basis = w->basis};
 
-		if (w->then == WISH_ADMITTED)
+		if (w->then == WISH_ADMITTED && !outdated(k, w))
 			offer(k, &e, w->origin);
 	}
 }

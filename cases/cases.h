@@ -218,6 +218,64 @@ MUST_USE enum rc schema_migrate(
 /* RC_INVALID: the schema is older or newer than this program knows (e says which). */
 MUST_USE enum rc schema_check(struct pg *c, const char *dir, struct err *e);
 
+/* ---- authority orders: docs/orders.md ---- */
+struct order_item {
+	struct slice raw; /* as written */
+	int line;         /* of a CSV file; of JSON the item's place, from 1 */
+	int same_as;      /* the line of the first one with this sender; 0: it is the first */
+	const char *fault; /* why it is no sender; NULL: it is one */
+	struct sender sender;
+	enum attribution attribution;
+	const char *carrier, *number_class;
+	bool by_table, emergency;
+};
+/* What the file says. Texts live in its arena. */
+struct order {
+	struct slice document_no, issuer, legal_basis;
+	struct slice amends, revokes; /* a document_no; empty: none */
+	int64_t signed_at, received_at;
+	int64_t deadline, until; /* TIME_NONE: none, open-ended */
+	struct slice action;     /* bar_out, bar_in, bar_both, recall */
+	bool service[SERVICES];
+	enum report_class cls;
+	uint8_t list_sha256[SHA256_LEN];
+	struct order_item *items;
+	size_t n, invalid, duplicates;
+};
+/* Reads order/1, JSON or CSV with a JSON head; a BOM and CRLF line ends are read past. A file whose list does not have its hash, is cut, or whose
+ * numbers a spreadsheet has mangled is refused whole: RC_INVALID with every "name:line: what" in c. Single items that are no senders leave
+ * RC_OK and are counted. RC_LIMIT: too many items, or the arena is full. */
+MUST_USE enum rc order_read(const struct plan *p, const char *name, struct slice file,
+	struct arena *a, struct complaints *c, struct order *out, struct err *e);
+
+/* What became of a file. */
+struct order_done {
+	bool waits;   /* for the second person, who accepts that some items are no senders */
+	bool breach;  /* it was carried out after its deadline */
+	int64_t wished, held, not_ours, expired; /* senders and services */
+};
+/* Takes the order in, whole or not at all: document, items, cases, actions, wishes that pass every cap, requests to the HLR and BSS, the end of what
+ * it amends or revokes, audit. With invalid items it waits for order_approve, and without accept_valid it is refused (RC_INVALID). RC_NONE: this
+ * very file is in already. RC_CONFLICT: another one has its document_no, or what it amends or revokes is not in force. `file` is kept sealed. */
+MUST_USE enum rc order_import(struct pg *c, const struct keys *k, const struct order *o,
+	struct slice file, bool accept_valid, const char *actor, int64_t now_us, struct arena *a,
+	struct order_done *out, struct err *e);
+/* The second person's word for an order that waits. RC_DENIED: the first one's own; RC_NONE: none waits. */
+MUST_USE enum rc order_approve(struct pg *c, const char *document_no, const char *actor,
+	int64_t now_us, struct arena *a, struct order_done *out, struct err *e);
+/* Lets a held target (a protected sender) through; the first person's word waits for a second one's: *waits. RC_NONE: nothing is held there. */
+MUST_USE enum rc order_release(struct pg *c, const char *document_no, int line, const char *actor,
+	int64_t now_us, struct arena *a, bool *waits, struct err *e);
+/* Ends an order on the word of a later document of the authority that has no list of its own. RC_CONFLICT: no such order is in force. */
+MUST_USE enum rc order_revoke(struct pg *c, const char *document_no, const char *by,
+	const char *actor, int64_t now_us, struct arena *a, int64_t *ended, struct err *e);
+/* CSV by a column template ("line,sender=raw,receipt,at"): NAME or TITLE=NAME of line, raw, scope, value, receipt, reason, at, document_no.
+ * RC_INVALID: an unknown column; RC_NONE: no such order. */
+MUST_USE enum rc order_receipt_csv(struct pg *c, const char *document_no, struct slice columns,
+	struct buf *out, struct err *e);
+/* Appends one JSON object a line per order: document_no, issuer, action, deadline, until, state, items and receipts by kind. */
+MUST_USE enum rc order_list_json(struct pg *c, struct buf *out, struct err *e);
+
 /* ---- reading: the API's queries, each answers one JSON text ---- */
 /* The explanation of a sender: blocks back to release, action, case, verdict terms and reports; held; protected. RC_NONE: never heard of. */
 MUST_USE enum rc sender_json(
