@@ -180,7 +180,7 @@ static bool outdated(const struct key *k, const struct wish *w)
 		int64_t later = o->decided_at - w->decided_at;
 
 		if (o->then == WISH_ADMITTED && is_order(o->origin) &&
-			(later > 0 || (later == 0 && strcmp(o->origin, w->origin) > 0)))
+			(later > 0 || (later == 0 && strcmp(o->origin, w->origin) < 0)))
 			return true;
 	}
 	return false;
