@@ -2,6 +2,7 @@
  * sorted arrays. Loaded whole or not at all, then never changed. Leaves out what a written form means, which is sender.c. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/bounds.h"
@@ -27,6 +28,8 @@ struct plan {
 	const char *carriers[CARRIERS + 1];
 	size_t carrier_count; /* number 0 is "none" */
 	uint8_t own;
+	uint16_t world[1000]; /* country code -> bit n: n digits may follow; 0: no such code */
+	bool has_world;
 	uint16_t old[1000]; /* old three-digit prefix -> new two-digit one; 0: none */
 	struct plan_short *shorts;
 	size_t short_count;
@@ -108,6 +111,21 @@ uint8_t plan_ported(const struct plan *p, uint64_t number)
 	}
 	return lo < p->ported_count && p->ported[lo] >> 8 == number ? (uint8_t)(p->ported[lo] & 255)
 								    : 0;
+}
+
+/* No code is the beginning of another. */
+bool plan_abroad(const struct plan *p, const char *digits, size_t len)
+{
+	unsigned code = 0;
+
+	if (!p->has_world)
+		return true;
+	for (size_t n = 1; n <= 3 && n < len; n++) {
+		code = code * 10 + (unsigned)(digits[n - 1] - '0');
+		if (p->world[code] != 0)
+			return (p->world[code] >> (len - n) & 1) != 0;
+	}
+	return false;
 }
 
 const char *plan_carrier(const struct plan *p, uint8_t i)
@@ -346,6 +364,47 @@ static enum rc old_row(struct load *l, const struct csv *f)
 	return RC_OK;
 }
 
+/* "9", "8 9 13", "5-10 12": the digits that may follow a code. */
+static bool lengths(struct slice s, uint16_t *out)
+{
+	struct slice one, low;
+	uint64_t a, b;
+
+	*out = 0;
+	while (slice_cut(&s, ' ', &one)) {
+		if (!slice_cut(&one, '-', &low) || slice_u64(low, &a) != RC_OK)
+			return false;
+		b = a;
+		if ((one.len > 0 && slice_u64(one, &b) != RC_OK) || a < 1 || b < a || b > 14)
+			return false;
+		for (; a <= b; a++)
+			*out = (uint16_t)(*out | 1u << a);
+	}
+	return *out != 0;
+}
+
+static enum rc world_row(struct load *l, const struct csv *f)
+{
+	uint64_t code = 0;
+	uint16_t bits = 0;
+
+	if (slice_u64(f->field[0], &code) != RC_OK || code < 1 || code > 999)
+		complain(l->c, f->name, f->line, "a country code is 1 to 999");
+	else if (!lengths(f->field[1], &bits))
+		complain(l->c, f->name, f->line,
+			"digits are numbers of 1 to 14, or spans of them, with blanks between");
+	else if (l->p->world[code] != 0)
+		complain(l->c, f->name, f->line, "code %u is given more than once", (unsigned)code);
+	else if ((code > 9 && l->p->world[code / 10] != 0) ||
+		(code > 99 && l->p->world[code / 100] != 0))
+		complain(
+			l->c, f->name, f->line, "code %u begins with another code", (unsigned)code);
+	else
+		l->p->world[code] = bits;
+	l->p->has_world = true;
+	return RC_OK;
+}
+
 static enum rc ported_row(struct load *l, const struct csv *f)
 {
 	struct slice number = f->field[0];
@@ -482,6 +541,7 @@ enum rc plan_load(const char *dir, const char *own_carrier, struct complaints *c
 			plan_row},
 		{"short.csv", "code,class,owner", BOUND_PLAN_FILE, short_row},
 		{"old_prefixes.csv", "old,new,carrier", BOUND_PLAN_FILE, old_row},
+		{"world.csv", "code,digits", BOUND_PLAN_FILE, world_row}, /* may be absent */
 		{"portability.csv", "number,carrier", BOUND_PORTED_FILE, ported_row},
 	};
 	OWN(plan_free) struct plan *p = NULL;
@@ -505,6 +565,8 @@ enum rc plan_load(const char *dir, const char *own_carrier, struct complaints *c
 		return no_memory(&l);
 	for (size_t i = 0; rc == RC_OK && i < ARRAY_LEN(files); i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, files[i].name);
+		if (files[i].row == world_row && access(path, F_OK) != 0)
+			continue;
 		rc = load_file(&l, path, files[i].cap, files[i].header, files[i].row);
 	}
 	if (rc != RC_OK)

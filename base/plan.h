@@ -16,6 +16,8 @@ struct plan_row {
 const struct plan_row *plan_find(const struct plan *p, const char *digits, size_t len);
 /* An old mobile number (10 national digits): its 9 digits of today are written. */
 bool plan_old(const struct plan *p, const char *digits, size_t len, char out[9]);
+/* Digits of a number from abroad: there is such a country code, and so many digits may follow it. True without world.csv. */
+bool plan_abroad(const struct plan *p, const char *digits, size_t len);
 struct plan_short {
 	uint64_t code;
 	enum number_class cls;

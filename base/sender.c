@@ -175,6 +175,8 @@ static enum sender_found international(const struct plan *p, const char *d, size
 	}
 	if (n < 7 || n > 15 || d[0] == '0')
 		return invalid(why, "a foreign number has 7 to 15 digits and begins with 1 to 9");
+	if (!plan_abroad(p, d, n))
+		return invalid(why, "no country has numbers that begin so and are as long");
 	return set(out, SCOPE_NUMBER, "", d, n);
 }
 

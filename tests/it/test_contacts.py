@@ -159,3 +159,20 @@ def test_a_topic_that_is_not_there_yet(site, stand):
         wait_for("the fact", lambda: s.rows("SELECT 1 FROM report WHERE reason = 'no_contact'"), 60)
     finally:
         stand.drop_topic(name)
+
+
+def test_two_workers_and_kills(site):
+    """Facts and reports at the same time on two workers, the process killed in the middle: the sums and the judgement are the same."""
+    s = site(partitions=3, feeds=["contacts"], workers=2, batch__records=40)
+    values = Crowd(71, time.time(), senders=15, reporters=60).records(900)
+    facts = facts_of(values, random.Random(71), 0.6)
+    for n in range(3):
+        engine = s.start(f"engine{n}").wait_ready()
+        s.note("contacts", facts[n * len(facts) // 3 : (n + 1) * len(facts) // 3])
+        s.produce(values[n * 300 : (n + 1) * 300])
+        wait_for("some records", lambda: s.records() > s.total() - 250, 60)  # noqa: B023
+        engine.kill()
+    s.start("last").wait_ready()
+    s.settle()
+    assert {r["missing"] for r in s.rows("SELECT missing FROM conservation")} == {0}
+    compare.assert_same(s)

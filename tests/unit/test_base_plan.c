@@ -1,11 +1,12 @@
-/* plan: longest prefix with a fitting length wins; every bad row of the four files is named with its line; all or nothing. */
+/* plan: longest prefix with a fitting length wins; every bad row of the files is named with its line; all or nothing. */
 #include "base/clk.h"
 #include "base/sender.h"
 #include "base/yaml.h"
 #include "tests/unit/check.h"
 
 static char dir[CHECK_PATH];
-static const char *const files[] = {"plan.csv", "short.csv", "old_prefixes.csv", "portability.csv"};
+static const char *const files[] = {
+	"plan.csv", "short.csv", "old_prefixes.csv", "portability.csv", "world.csv"};
 #define GOOD_PLAN                                                                            \
 	"prefix,min_digits,max_digits,class,carrier\n9,9,9,mobile,far\n91,9,9,mobile,near\n" \
 	"912,7,7,fixed,\n91234,9,9,voip,near\n32,9,9,mobile,far\n1800,8,10,tollfree,\n"
@@ -17,6 +18,7 @@ static const char *const good[] = {
 	GOOD_SHORT,
 	"old,new,carrier\n162,32,far\n",
 	"number,carrier\n84911111111,far\n84922222222,near\n84933333333,third-1\n",
+	"code,digits\n1,10\n375,6-9 11\n",
 };
 
 /* Loads with file `which` replaced by `text` (NULL: removed; which < 0: all good); complaints without the folder in `said`. */
@@ -117,6 +119,8 @@ static void test_short_classes(void)
 #define PREFIX_RULE "a prefix is 1 to 12 digits without the leading 0\n"
 #define LENGTH_RULE "min_digits and max_digits count the prefix too: 3 to 12, min not above max\n"
 #define CODE_RULE "a code is 3 to 12 digits that do not start with 0\n"
+#define CC_RULE "a country code is 1 to 999\n"
+#define DIGITS_RULE "digits are numbers of 1 to 14, or spans of them, with blanks between\n"
 #define OLD_RULE "an old prefix is three digits, its new one two, both without the leading 0\n"
 #define PORTED_RULE "a ported number is 84 and the national digits of a number of plan.csv\n"
 
@@ -173,6 +177,16 @@ static void test_errors(void)
 			"portability.csv:5: the carrier is missing\n"
 			"portability.csv:6: number 84911111112 is given more than once\n"
 			"portability.csv:8: number 84911111112 is given more than once\n"},
+		{4,
+			"code,digits\n0,9\n1000,9\nx,9\n1,15\n1,0\n1,9-8\n1,\n1,9;10\n1,9\n1,9\n12,"
+			"9\n"
+			"375,9\n375,9\n",
+			"world.csv:2: " CC_RULE "world.csv:3: " CC_RULE "world.csv:4: " CC_RULE
+			"world.csv:5: " DIGITS_RULE "world.csv:6: " DIGITS_RULE
+			"world.csv:7: " DIGITS_RULE "world.csv:8: " DIGITS_RULE
+			"world.csv:9: " DIGITS_RULE "world.csv:11: code 1 is given more than once\n"
+			"world.csv:12: code 12 begins with another code\n"
+			"world.csv:14: code 375 is given more than once\n"},
 		{1, NULL, "short.csv: No such file or directory\n"},
 	};
 
@@ -182,6 +196,40 @@ static void test_errors(void)
 		CHECK_CASE("%zu", i);
 		plan_free(load(cases[i].file, cases[i].text, &said));
 		CHECK_SLICE(buf_slice(&said), cases[i].want);
+	}
+}
+
+/* Foreign numbers by code and length; without the file by length alone. */
+static void test_world(void)
+{
+	static const struct {
+		const char *raw;
+		bool with, without;
+	} cases[] = {
+		{"+12025550143", true, true},
+		{"+1202555014", false, true},
+		{"+375123456", true, true},
+		{"+3751234567890", false, true},
+		{"+37512345678901", true, true},
+		{"+3761234567", false, true},
+		{"+3712345", false, true},
+		{"+123456", false, false},
+	};
+
+	for (int file = 0; file < 2; file++) {
+		BUF_OWN struct buf said;
+		OWN(plan_free) struct plan *p = load(file == 0 ? -1 : 4, NULL, &said);
+
+		CHECK_SLICE(buf_slice(&said), "");
+		for (size_t i = 0; p != NULL && i < ARRAY_LEN(cases); i++) {
+			struct sender s;
+			const char *why;
+			enum sender_found found =
+				sender_parse(p, slice_str(cases[i].raw), 0, &s, &why);
+
+			CHECK_CASE("%d %s", file, cases[i].raw);
+			CHECK_INT(found == SENDER_OK, file == 0 ? cases[i].with : cases[i].without);
+		}
 	}
 }
 
@@ -234,6 +282,7 @@ int main(void)
 	RUN(test_longest_prefix);
 	RUN(test_short_classes);
 	RUN(test_errors);
+	RUN(test_world);
 	RUN(test_own_carrier);
 	RUN(test_many_ported);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {

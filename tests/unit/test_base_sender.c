@@ -41,6 +41,7 @@ static void table(const struct written *cases, size_t n, int64_t when)
 	}
 }
 
+#define NOWHERE "invalid: no country has numbers that begin so and are as long"
 #define OUTSIDE "invalid: outside the number plan"
 #define FOREIGN "invalid: a foreign number has 7 to 15 digits and begins with 1 to 9"
 #define NO_NAME "invalid: neither a number nor a sender ID of 1 to 11 GSM characters"
@@ -136,10 +137,19 @@ static void test_numbers(void)
 		{"+12025550123", "number 12025550123 foreign"},
 		{"0012025550123", "number 12025550123 foreign"},
 		{"+1 (202) 555-0123", "number 12025550123 foreign"},
-		{"+1900123456", "number 1900123456 foreign"},
-		{"+1234567", "number 1234567 foreign"},
-		{"+123456789012345", "number 123456789012345 foreign"},
-		{"00123456789012345", "number 123456789012345 foreign"},
+		{"+1900123456", NOWHERE},
+		{"+1234567", NOWHERE},
+		{"+123456789012345", NOWHERE},
+		{"00123456789012345", NOWHERE},
+		{"+2104567890", NOWHERE}, /* no country's code */
+		{"+2904567", "number 2904567 foreign"},
+		{"+491234567890123", "number 491234567890123 foreign"},
+		{"00491234567890123", "number 491234567890123 foreign"},
+		{"+39 06 698 12345", "number 390669812345 foreign"},
+		{"+44 7911 123456", "number 447911123456 foreign"},
+		{"+44 791", "invalid: a foreign number has 7 to 15 digits and begins with 1 to 9"},
+		{"+7 912 345 67 89", "number 79123456789 foreign"},
+		{"+7 912 345 67 8", NOWHERE},
 		{"+123456", FOREIGN},
 		{"+1234567890123456", FOREIGN},
 		{"+0912345678", FOREIGN},

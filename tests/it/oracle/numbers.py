@@ -40,6 +40,11 @@ class Plan:
         self.plan.sort(key=lambda r: -len(r[0]))
         self.short = {r["code"]: (r["class"], r["owner"]) for r in rows(folder / "short.csv")}
         self.old = {r["old"]: r["new"] for r in rows(folder / "old_prefixes.csv")}
+        self.world = {}
+        if (folder / "world.csv").exists():
+            for r in rows(folder / "world.csv"):
+                spans = [[int(n) for n in span.split("-")] for span in r["digits"].split()]
+                self.world[r["code"]] = {n for span in spans for n in range(span[0], span[-1] + 1)}
         self.ported = {r["number"]: r["carrier"] for r in rows(folder / "portability.csv")}
 
     def national(self, digits):
@@ -85,6 +90,11 @@ class Plan:
             return Sender("none", "", "old", today)
         return Sender("none", "", "invalid")
 
+    def abroad(self, digits):
+        """A country has numbers that begin so and are as long."""
+        codes = [digits[:n] for n in (1, 2, 3) if digits[:n] in self.world]
+        return not self.world or (codes != [] and len(digits) - len(codes[0]) in self.world[codes[0]])
+
     def number(self, raw, occurred):
         """A sender written as digits; found is invalid when it is none."""
         text = self.digits_of(raw)
@@ -95,7 +105,7 @@ class Plan:
             digits = text[1:] if text[0] == "+" else text[2:]
             if digits.startswith("84"):
                 return self.of_national(digits[2:], occurred)
-            if 7 <= len(digits) <= 15 and digits[0] != "0":
+            if 7 <= len(digits) <= 15 and digits[0] != "0" and self.abroad(digits):
                 return Sender("number", digits, "ok")
             return none
         if text.startswith("0"):
