@@ -203,7 +203,8 @@ extern const struct projection_ops projection_redis, projection_kafka;
 
 /* ---- following from outside: `khien follow` */
 struct follow_settings {
-	const char *url, *key, *ca_file, *consumer;
+	const char *url, *key, *ca_file;
+	const char *consumer; /* letters, digits, . _ - */
 	const char *service; /* "", "sms", "voice" */
 	const char *out;     /* the file; NULL: none */
 	const char *socket;  /* where to answer questions; NULL: nowhere */

@@ -136,12 +136,12 @@ static enum rc check_snapshot(struct snapshot_in *in, struct err *e)
 static enum rc fetch_snapshot(struct follow *f, struct err *e)
 {
 	struct snapshot_in in = {.f = f};
-	char path[64];
+	char path[192];
 	int status = 0;
 
 	buf_init(&in.line, LINE_CAP);
-	(void)snprintf(path, sizeof(path), "/v1/feed/snapshot%s%s",
-		f->s->service[0] != '\0' ? "?service=" : "", f->s->service);
+	(void)snprintf(path, sizeof(path), "/v1/feed/snapshot?consumer=%s%s%s", f->s->consumer,
+		f->s->service[0] != '\0' ? "&service=" : "", f->s->service);
 	enum rc rc = http_get(f->http, path, 0, on_snapshot, &in, &status, &f->problem, e);
 
 	if (in.rc != RC_OK)

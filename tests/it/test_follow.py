@@ -154,6 +154,10 @@ def test_once(world, follower):
     f = follower(world.url(""), token_of(world), "--once", "--consumer", "smsc-hn-1").start()
     assert f.process.wait(20) == 0
     assert right(f.out, world)
+    sms = follower(world.url(""), token_of(world), "--once", "--consumer", "smsc-hn-2", "--service", "sms").start()
+    assert sms.process.wait(20) == 0
+    told = {c["consumer"]: c["state"] for c in world.get("/v1/feed/drift").json()["consumers"]}
+    assert (told["smsc-hn-1"], told["smsc-hn-2"]) == ("confirmed", "confirmed")
 
 
 def test_questions_on_a_socket(world, follower, tmp_path):
