@@ -18,15 +18,22 @@ static bool check_judging(const struct conf *c, struct complaints *all)
 {
 	OWN(policy_free) struct policy *policy = NULL;
 	OWN(pack_free) struct pack *pack = NULL;
+	OWN(model_free) struct model *model = NULL;
 	struct err e = {0};
 	bool ok = policy_load(conf_text(c, "policy.file"), all, &policy, &e) == RC_OK;
 
 	ok = pack_load(conf_text(c, "rules.dir"), conf_text(c, "rules.homoglyphs"), all, &pack,
 		     &e) == RC_OK &&
 		ok;
+	const char *model_file = conf_text(c, "model.file");
+	if (model_file[0] != '\0' && model_load(model_file, &model, &e) != RC_OK) {
+		complain_text(all, e.text);
+		ok = false;
+	}
 	if (ok)
-		printf("policy %s, rules %s (%zu rules)\n", policy->version, pack_version(pack),
-			pack_rules(pack));
+		printf("policy %s, rules %s (%zu rules), model %s\n", policy->version,
+			pack_version(pack), pack_rules(pack),
+			model != NULL ? model_version(model) : "none");
 	return ok;
 }
 

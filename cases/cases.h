@@ -141,6 +141,8 @@ struct control {
 	char mode[8];
 	bool kill_switch;
 	uint8_t policy[SHA256_LEN], rules[SHA256_LEN];
+	bool has_model;
+	uint8_t model[SHA256_LEN]; /* zeros without one */
 };
 
 /* What a batch needs that does not change with it. */
@@ -208,7 +210,7 @@ MUST_USE enum rc artifact_store(struct pg *c, const char *kind, const char *vers
 MUST_USE enum rc artifact_fetch(
 	struct pg *c, const uint8_t hash[SHA256_LEN], const char *dir, struct err *e);
 MUST_USE enum rc control_activate(struct pg *c, const char *mode, const uint8_t policy[SHA256_LEN],
-	const uint8_t rules[SHA256_LEN], int64_t now_us, const char *actor, struct err *e);
+	const uint8_t rules[SHA256_LEN], const uint8_t *model /* NULL: none */, int64_t now_us, const char *actor, struct err *e);
 
 /* ---- schema ---- */
 /* Applies sql/NNNN_*.sql of dir in order under an advisory lock, each file in its own transaction, checksums kept; repeatable, safe at once and

@@ -40,12 +40,16 @@ enum rc control_of(struct pg_result *r, struct control *out, struct err *e)
 	enum rc rc = copy_hash(r, 0, 3, k.policy, e);
 	if (rc == RC_OK)
 		rc = copy_hash(r, 0, 4, k.rules, e);
+	k.has_model = pg_bytes(r, 0, 5).len > 0;
+	if (rc == RC_OK && k.has_model)
+		rc = copy_hash(r, 0, 5, k.model, e);
 	if (rc == RC_OK)
 		*out = k;
 	return rc;
 }
 
-const char control_read_sql[] = "SELECT generation, mode, kill_switch, policy, rules FROM control";
+const char control_read_sql[] =
+	"SELECT generation, mode, kill_switch, policy, rules, model FROM control";
 
 enum rc control_read(struct pg *c, struct control *out, struct err *e)
 {
@@ -190,24 +194,26 @@ enum rc artifact_fetch(struct pg *c, const uint8_t hash[SHA256_LEN], const char 
 /* ---- activation ---- */
 
 static enum rc write_control(struct pg *c, const char *mode, const uint8_t policy[SHA256_LEN],
-	const uint8_t rules[SHA256_LEN], int64_t now_us, const char *actor, struct arena *a,
-	struct err *e)
+	const uint8_t rules[SHA256_LEN], const uint8_t *model, int64_t now_us, const char *actor,
+	struct arena *a, struct err *e)
 {
 	static const char sql[] = "INSERT INTO control AS k (generation, mode, policy, rules, "
-				  "activated_at, activated_by)"
-				  " VALUES (1, $1, $2, $3, $4, $5) ON CONFLICT (one) DO UPDATE"
+				  "activated_at, activated_by, model)"
+				  " VALUES (1, $1, $2, $3, $4, $5, $6) ON CONFLICT (one) DO UPDATE"
 				  " SET generation = k.generation + 1, mode = excluded.mode, "
 				  "policy = excluded.policy,"
 				  " rules = excluded.rules, activated_at = excluded.activated_at,"
-				  " activated_by = excluded.activated_by";
+				  " activated_by = excluded.activated_by, model = excluded.model";
 	struct pg_param p[] = {pg_p_str(mode), pg_p_bytes(hash_slice(policy)),
-		pg_p_bytes(hash_slice(rules)), pg_p_time(now_us, a), pg_p_str(actor)};
+		pg_p_bytes(hash_slice(rules)), pg_p_time(now_us, a), pg_p_str(actor),
+		model != NULL ? pg_p_bytes(hash_slice(model)) : pg_p_none()};
 
 	return pg_run(c, sql, p, ARRAY_LEN(p), NULL, e);
 }
 
 enum rc control_activate(struct pg *c, const char *mode, const uint8_t policy[SHA256_LEN],
-	const uint8_t rules[SHA256_LEN], int64_t now_us, const char *actor, struct err *e)
+	const uint8_t rules[SHA256_LEN], const uint8_t *model, int64_t now_us, const char *actor,
+	struct err *e)
 {
 	OWN(arena_free) struct arena *a = arena_new(SCRATCH_BYTES);
 	BUF_OWN struct buf lines;
@@ -217,11 +223,16 @@ enum rc control_activate(struct pg *c, const char *mode, const uint8_t policy[SH
 	buf_hex(&lines, policy, SHA256_LEN);
 	buf_fmt(&lines, " rules=");
 	buf_hex(&lines, rules, SHA256_LEN);
+	buf_fmt(&lines, " model=");
+	if (model != NULL)
+		buf_hex(&lines, model, SHA256_LEN);
+	else
+		buf_fmt(&lines, "none");
 	if (a == NULL || lines.failed)
 		return err_set(e, RC_RETRY, "out of memory");
 	enum rc rc = pg_script(c, "BEGIN", e);
 	if (rc == RC_OK)
-		rc = write_control(c, mode, policy, rules, now_us, actor, a, e);
+		rc = write_control(c, mode, policy, rules, model, now_us, actor, a, e);
 	if (rc == RC_OK)
 		rc = audit_append(c, now_us, actor, "activate", buf_slice(&lines), e);
 	if (rc == RC_OK)

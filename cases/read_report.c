@@ -150,11 +150,13 @@ static const struct col list_cols[] = {{"list", COL_TEXT}, {"release", COL_INT},
 	{"digest", COL_TEXT}, {"at", COL_TIME}};
 
 static const char control_sql[] =
-	"SELECT k.generation, k.mode, k.kill_switch, p.version, r.version, k.activated_at, "
+	"SELECT k.generation, k.mode, k.kill_switch, p.version, r.version, m.version, "
+	"k.activated_at, "
 	"k.activated_by"
-	" FROM control k JOIN artifact p ON p.hash = k.policy JOIN artifact r ON r.hash = k.rules";
+	" FROM control k JOIN artifact p ON p.hash = k.policy JOIN artifact r ON r.hash = k.rules"
+	" LEFT JOIN artifact m ON m.hash = k.model";
 static const struct col control_cols[] = {{"generation", COL_INT}, {"mode", COL_TEXT},
-	{"kill_switch", COL_BOOL}, {"policy", COL_TEXT}, {"rules", COL_TEXT},
+	{"kill_switch", COL_BOOL}, {"policy", COL_TEXT}, {"rules", COL_TEXT}, {"model", COL_TEXT},
 	{"activated_at", COL_TIME}, {"activated_by", COL_TEXT}};
 
 static const char backlog_sql[] =

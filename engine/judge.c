@@ -20,6 +20,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void judge_free(struct judge *j)
 {
 	pack_free(j->pack);
+	model_free(j->model);
 	policy_free(j->policy);
 	free(j);
 }
@@ -38,11 +39,30 @@ void judge_drop(struct judge *j)
 bool judge_is(const struct judge *j, const struct control *control)
 {
 	return j != NULL && memcmp(j->policy_hash, control->policy, SHA256_LEN) == 0 &&
-		memcmp(j->rules_hash, control->rules, SHA256_LEN) == 0;
+		memcmp(j->rules_hash, control->rules, SHA256_LEN) == 0 &&
+		memcmp(j->model_hash, control->model, SHA256_LEN) == 0;
+}
+
+enum rc judge_scan(const struct judge *j, struct scan **out, struct err *e)
+{
+	OWN(scan_free) struct scan *s = NULL;
+	enum rc rc = scan_new(j->pack, &s, e);
+
+	if (rc == RC_OK)
+		rc = scan_model(s, j->model, e);
+	if (rc == RC_OK)
+		*out = TAKE(s);
+	return rc;
+}
+
+static void name_versions(struct judge *j)
+{
+	(void)snprintf(j->versions, sizeof(j->versions), "%.500s%s%s", pack_version(j->pack),
+		j->model != NULL ? "/" : "", j->model != NULL ? model_version(j->model) : "");
 }
 
 enum rc judge_from_files(const char *policy_file, const char *rules_dir, const char *homoglyphs,
-	struct judge **out, struct err *e)
+	const char *model_file, struct judge **out, struct err *e)
 {
 	struct judge *j = calloc(1, sizeof(*j));
 	struct complaints c;
@@ -58,10 +78,15 @@ enum rc judge_from_files(const char *policy_file, const char *rules_dir, const c
 	if (rc != RC_OK && c.count > 0)
 		err_set(e, rc, "%.*s", (int)c.text.len, c.text.ptr);
 	complaints_done(&c);
+	if (rc == RC_OK && model_file[0] != '\0')
+		rc = model_load(model_file, &j->model, e);
+	if (rc == RC_NONE)
+		rc = RC_INVALID;
 	if (rc != RC_OK) {
 		judge_free(j);
 		return rc;
 	}
+	name_versions(j);
 	*out = j;
 	return RC_OK;
 }
@@ -125,14 +150,16 @@ enum rc judge_policy(
 	return rc;
 }
 
-/* Brings both artifacts into a private folder, loads them, removes the folder. */
+/* Brings the artifacts into a private folder, loads them, removes the folder. */
 static enum rc load_from_ledger(
 	struct pg *c, const struct control *control, struct judge **out, struct err *e)
 {
 	char dir[200], rules[256], policy_dir[256], policy[512], homoglyphs[512];
+	char model_dir[256], model[512] = "";
 
 	if (private_folder(dir, e) != RC_OK)
 		return RC_RETRY;
+	snprintf(model_dir, sizeof(model_dir), "%s/model", dir);
 	snprintf(rules, sizeof(rules), "%s/rules", dir);
 	snprintf(policy_dir, sizeof(policy_dir), "%s/policy", dir);
 
@@ -141,16 +168,22 @@ static enum rc load_from_ledger(
 		rc = artifact_fetch(c, control->policy, policy_dir, e);
 	if (rc == RC_OK)
 		rc = only_file(policy_dir, "yaml", policy, e);
+	if (rc == RC_OK && control->has_model)
+		rc = artifact_fetch(c, control->model, model_dir, e);
+	if (rc == RC_OK && control->has_model)
+		rc = only_file(model_dir, "khm", model, e);
 	if (rc == RC_OK)
 		rc = only_file(rules, "tsv", homoglyphs, e);
 	if (rc == RC_OK)
-		rc = judge_from_files(policy, rules, homoglyphs, out, e);
+		rc = judge_from_files(policy, rules, homoglyphs, model, out, e);
 	remove_folder(rules);
+	remove_folder(model_dir); /* it stays mapped */
 	remove_folder(policy_dir);
 	remove_folder(dir);
 	if (rc == RC_OK) {
 		memcpy((*out)->policy_hash, control->policy, SHA256_LEN);
 		memcpy((*out)->rules_hash, control->rules, SHA256_LEN);
+		memcpy((*out)->model_hash, control->model, SHA256_LEN);
 	}
 	return rc;
 }
@@ -169,7 +202,7 @@ enum rc judge_get(struct pg *c, const struct control *control, struct judge **ou
 			if (old != NULL && --old->users == 0)
 				judge_free(old);
 			log_info("engine", "judge rules=%s policy=%s generation=%lld",
-				pack_version(fresh->pack), fresh->policy->version,
+				fresh->versions, fresh->policy->version,
 				(long long)control->generation);
 		}
 	}
@@ -213,12 +246,16 @@ enum rc engine_activate(const struct engine_settings *s, bool force, struct err 
 	struct pg_options o = {.dsn = conf_text(s->conf, "database.dsn"), .name = "khien-activate"};
 	OWN(judge_drop) struct judge *j = NULL;
 	OWN(pg_close) struct pg *c = NULL;
-	uint8_t policy[SHA256_LEN], rules[SHA256_LEN];
+	const char *dot = strrchr(conf_text(s->conf, "model.file"), '.');
+	uint8_t policy[SHA256_LEN], rules[SHA256_LEN], model[SHA256_LEN] = {0};
+	const char *model_file = conf_text(s->conf, "model.file");
 	int64_t now_us = s->clk->now_us(s->clk);
 	struct control active;
 
+	if (model_file[0] != '\0' && (dot == NULL || strcmp(dot, ".khm") != 0))
+		return err_set(e, RC_INVALID, "model.file: %s does not end in .khm", model_file);
 	enum rc rc = judge_from_files(policy_file, conf_text(s->conf, "rules.dir"),
-		conf_text(s->conf, "rules.homoglyphs"), &j, e);
+		conf_text(s->conf, "rules.homoglyphs"), model_file, &j, e);
 	if (rc == RC_OK)
 		rc = pg_open(&o, &c, e);
 	if (rc != RC_OK)
@@ -230,24 +267,30 @@ enum rc engine_activate(const struct engine_settings *s, bool force, struct err 
 	rc = artifact_store(c, "policy", j->policy->version, &policy_file, 1, now_us, policy, e);
 	if (rc == RC_OK)
 		rc = store_rules(c, s->conf, pack_version(j->pack), now_us, rules, e);
+	if (rc == RC_OK && j->model != NULL)
+		rc = artifact_store(
+			c, "model", model_version(j->model), &model_file, 1, now_us, model, e);
 	if (rc != RC_OK)
 		return rc;
 	const char *mode = conf_text(s->conf, "mode");
 	bool same = !nothing_yet && memcmp(active.policy, policy, SHA256_LEN) == 0 &&
-		memcmp(active.rules, rules, SHA256_LEN) == 0 && strcmp(active.mode, mode) == 0;
+		memcmp(active.rules, rules, SHA256_LEN) == 0 &&
+		memcmp(active.model, model, SHA256_LEN) == 0 && strcmp(active.mode, mode) == 0;
 	if (same)
 		return RC_OK;
 	if (!nothing_yet && !force) {
 		log_warn("engine",
-			"the configured policy, packs or mode differ from the active ones; `khien "
+			"the configured policy, packs, model or mode differ from the active ones; "
+			"`khien "
 			"activate -c FILE` or SIGHUP "
 			"makes them active");
 		return RC_OK;
 	}
-	rc = control_activate(c, mode, policy, rules, now_us, s->instance, e);
+	rc = control_activate(
+		c, mode, policy, rules, j->model != NULL ? model : NULL, now_us, s->instance, e);
 	if (rc == RC_OK)
-		log_info("engine", "activated mode=%s rules=%s policy=%s", mode,
-			pack_version(j->pack), j->policy->version);
+		log_info("engine", "activated mode=%s rules=%s policy=%s", mode, j->versions,
+			j->policy->version);
 	return rc;
 }
 

@@ -1,4 +1,4 @@
-/* What judges right now: a rule pack and a policy, loaded by hash from the ledger so that every instance judges alike. Immutable, shared by
+/* What judges right now: rule packs, a token model when one is active, and a policy, loaded by hash from the ledger so that every instance judges alike. Immutable, shared by
  * the workers, counted; a worker swaps it between batches when the control row names another. */
 #pragma once
 
@@ -7,9 +7,12 @@
 
 struct judge {
 	struct pack *pack;
+	struct model *model; /* NULL: none */
 	struct policy *policy;
-	uint8_t policy_hash[SHA256_LEN], rules_hash[SHA256_LEN];
-	int users; /* private */
+	uint8_t policy_hash[SHA256_LEN], rules_hash[SHA256_LEN], model_hash[SHA256_LEN];
+	char versions
+		[640]; /* of packs and model, as verdicts are marked: "vn-2026.11+…/vn-2026.11" */
+	int users;     /* private */
 };
 
 /* The judge that `control` names: the shared one, or loaded from the ledger. The caller gives it back with judge_drop. */
@@ -21,6 +24,9 @@ bool judge_is(const struct judge *j, const struct control *control);
 /* The active policy alone, for who needs no packs. The caller owns *out (policy_free). */
 MUST_USE enum rc judge_policy(
 	struct pg *c, const struct control *control, struct policy **out, struct err *e);
-/* Loads policy and packs from files, to see that they hold and what they are called. The caller owns *out (judge_drop). */
+/* A thread's scratch for this judge's verdicts. The caller owns *out (scan_free), and gives it up before the judge. */
+MUST_USE enum rc judge_scan(const struct judge *j, struct scan **out, struct err *e);
+/* Loads policy, packs and model from files, to see that they hold and what they are called; model_file "" is none. The caller owns *out
+ * (judge_drop). */
 MUST_USE enum rc judge_from_files(const char *policy_file, const char *rules_dir,
-	const char *homoglyphs, struct judge **out, struct err *e);
+	const char *homoglyphs, const char *model_file, struct judge **out, struct err *e);

@@ -41,7 +41,7 @@ static enum rc prepare(const struct engine_settings *s, struct retrying *r, stru
 	if (rc == RC_OK)
 		rc = judge_get(ledger_pg(r->ledger), &r->control, &r->judge, e);
 	if (rc == RC_OK)
-		rc = scan_new(r->judge->pack, &r->scan, e);
+		rc = judge_scan(r->judge, &r->scan, e);
 	if (rc != RC_OK)
 		return rc;
 	r->rules = (struct ingest_rules){

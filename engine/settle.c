@@ -172,7 +172,7 @@ static struct ledger_settings settings_of(const struct worker *w)
 		.source = w->kafka.source,
 		.actor = w->actor,
 		.keys = w->s.keys,
-		.rules_version = pack_version(w->judge->pack),
+		.rules_version = w->judge->versions,
 		.policy_version = p->version,
 		.clock_s = {p->clock_s[CLASS_NUISANCE], p->clock_s[CLASS_SCAM]},
 		.quarantine_keep_s = conf_int(w->s.conf, "quarantine.keep"),

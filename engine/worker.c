@@ -48,7 +48,7 @@ enum rc follow_control(struct worker *w, struct err *e)
 		return RC_OK;
 	enum rc rc = judge_get(ledger_pg(w->ledger), &w->control, &j, e);
 	if (rc == RC_OK)
-		rc = scan_new(j->pack, &s, e);
+		rc = judge_scan(j, &s, e);
 	if (rc != RC_OK) {
 		judge_drop(j);
 		return rc;

@@ -216,6 +216,7 @@ redis:
 api: {listen: "127.0.0.1:$PORT"}
 policy: {file: $TOP/etc/policy.yaml}
 rules: {dir: $TOP/etc/rules, homoglyphs: $TOP/etc/fold/homoglyphs.tsv}
+model: {file: $TOP/etc/model/shipped.khm}
 numbers: {dir: $TOP/etc/numbers}
 protected: {file: $shielded}
 audit: {heads_file: $DIR/audit-heads.log}

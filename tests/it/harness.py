@@ -322,8 +322,9 @@ class Site:
     def world(self):
         protected = self.protected if self.protected else None
         it = oracle.World(
-            TOP / "etc/numbers", "viettel", self.rules, TOP / "etc/fold/homoglyphs.tsv", TOP / "etc/policy.yaml", protected, self.mode
-        )
+            TOP / "etc/numbers", "viettel", self.rules, TOP / "etc/fold/homoglyphs.tsv", TOP / "etc/policy.yaml", protected, self.mode,
+            self.settings.get("model__file")
+        )  # fmt: skip
         it.feeds = {topic: feed for feed, topic in self.feeds.items()}
         return it
 

@@ -23,11 +23,11 @@ def messages():
 
 
 @pytest.mark.skipif(not FILES, reason="the data sets are not here")
-@pytest.mark.parametrize("pack", ["tests/it/pack", "etc/rules"])
-def test_corpus(site, pack):
+@pytest.mark.parametrize("pack, model", [("tests/it/pack", ""), ("etc/rules", str(TOP / "etc/model/shipped.khm"))])
+def test_corpus(site, pack, model):
     if not list(pathlib.Path(TOP / pack).glob("*.yaml")):
         pytest.skip(f"no packs in {pack}")
-    s = site(partitions=2, workers=2, rules=TOP / pack)
+    s = site(partitions=2, workers=2, rules=TOP / pack, model__file=model)
     crowd, values = Crowd(31, compare.now_us() // 1_000_000), []
     for n, text in enumerate(messages()):
         at, sender = crowd.time(crowd.received()), crowd.senders[n % 40][0]

@@ -109,7 +109,7 @@ static void test_interrupted(void)
 static void test_control(void)
 {
 	char dir[CHECK_PATH], one[CHECK_PATH], two[CHECK_PATH], out[CHECK_PATH];
-	uint8_t policy[SHA256_LEN], rules[SHA256_LEN], again[SHA256_LEN];
+	uint8_t policy[SHA256_LEN], rules[SHA256_LEN], again[SHA256_LEN], model[SHA256_LEN];
 	struct err e = {.text = ""};
 	struct control k;
 	BUF_OWN struct buf text;
@@ -126,18 +126,24 @@ static void test_control(void)
 	CHECK(memcmp(rules, again, SHA256_LEN) == 0);
 	CHECK_RC(artifact_store(c, "policy", "p1", paths, 1, NOW, policy, &e), RC_OK, &e);
 	CHECK(memcmp(rules, policy, SHA256_LEN) != 0);
-	CHECK_RC(control_activate(c, "review", policy, rules, NOW, "person:x", &e), RC_OK, &e);
-	CHECK_RC(control_activate(c, "auto", policy, rules, NOW, "person:x", &e), RC_OK, &e);
+	CHECK_RC(
+		control_activate(c, "review", policy, rules, NULL, NOW, "person:x", &e), RC_OK, &e);
+	CHECK_RC(control_activate(c, "auto", policy, rules, NULL, NOW, "person:x", &e), RC_OK, &e);
 	CHECK_RC(control_read(c, &k, &e), RC_OK, &e);
 	CHECK_INT(k.generation, 2);
 	CHECK_STR(k.mode, "auto");
 	CHECK(memcmp(k.rules, rules, SHA256_LEN) == 0 && memcmp(k.policy, policy, SHA256_LEN) == 0);
-	CHECK_RC(control_activate(c, "auto", again, policy, NOW, "x", &e), RC_OK, &e);
+	CHECK_RC(control_activate(c, "auto", again, policy, NULL, NOW, "x", &e), RC_OK, &e);
 	memset(again, 7, sizeof(again));
-	CHECK_RC(control_activate(c, "auto", again, rules, NOW, "x", &e), RC_INVALID, &e);
+	CHECK_RC(control_activate(c, "auto", again, rules, NULL, NOW, "x", &e), RC_INVALID, &e);
 	CHECK_RC(control_read(c, &k, &e), RC_OK, &e);
 	CHECK_INT(k.generation, 3);
-	CHECK_STR(pgtest_get(c, "SELECT count(*) FROM audit WHERE what = 'activate'"), "3");
+	CHECK(!k.has_model);
+	CHECK_RC(artifact_store(c, "model", "m1", paths, 1, NOW, model, &e), RC_OK, &e);
+	CHECK_RC(control_activate(c, "auto", policy, rules, model, NOW, "x", &e), RC_OK, &e);
+	CHECK_RC(control_read(c, &k, &e), RC_OK, &e);
+	CHECK(k.has_model && memcmp(k.model, model, SHA256_LEN) == 0);
+	CHECK_STR(pgtest_get(c, "SELECT count(*) FROM audit WHERE what = 'activate'"), "4");
 	(void)snprintf(out, sizeof(out), "%.200s/out", dir);
 	CHECK_RC(artifact_fetch(c, rules, out, &e), RC_OK, &e);
 	CHECK_RC(artifact_fetch(c, again, out, &e), RC_NONE, &e);

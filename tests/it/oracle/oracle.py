@@ -10,6 +10,7 @@ from typing import NamedTuple
 import yaml
 
 from . import forged, ladder, numbers, records, rules, votes
+from . import model as models
 
 SERVICES = ("sms", "voice")
 
@@ -17,9 +18,9 @@ SERVICES = ("sms", "voice")
 class World:
     """What judges: plan, pack, policy, protected list, mode."""
 
-    def __init__(self, numbers_dir, own_carrier, rules_dir, homoglyphs, policy_file, protected_file=None, mode="auto"):
+    def __init__(self, numbers_dir, own_carrier, rules_dir, homoglyphs, policy_file, protected_file=None, mode="auto", model=None):
         self.plan = numbers.Plan(numbers_dir, own_carrier)
-        self.pack = rules.Pack(rules_dir, homoglyphs)
+        self.pack = rules.Pack(rules_dir, homoglyphs, models.Model(model) if model else None)
         with open(policy_file, encoding="utf-8") as f:
             self.policy = yaml.safe_load(f)
         self.protected = read_protected(protected_file) if protected_file else []

@@ -22,7 +22,8 @@ class Verdict(NamedTuple):
 class Pack:
     """All files of one folder, as one pack."""
 
-    def __init__(self, folder, homoglyphs):
+    def __init__(self, folder, homoglyphs, model=None):
+        self.model = model  # of model.Model, or None
         self.table = folding.read_homoglyphs(homoglyphs)
         self.rules, self.combinations, self.words, self.links, names = [], [], {}, extract.Links(), []
         for path in sorted(pathlib.Path(folder).glob("*.yaml"), key=lambda p: p.name.encode()):
@@ -70,6 +71,13 @@ class Pack:
                 count(symbol, klass, weight)
         for klass, cap in self.caps.items():
             sums[klass] = max(-float(cap), min(float(cap), sums[klass]))
+        if self.model is not None:
+            bad, scam = self.model.says(folded)
+            if bad < 0:
+                count("MODEL_HAM", "ham", bad)
+            if bad > 0:
+                count("MODEL_SPAM", "spam", bad * (1 - scam))
+                count("MODEL_SCAM", "scam", bad * scam)
         score = 1 / (1 + math.exp(-(self.bias + sums["scam"] + sums["spam"] + sums["ham"])))
         if score < 0.5:
             label = "ham"
