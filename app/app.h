@@ -21,6 +21,7 @@ int verb_classify(int argc, char **argv);
 int verb_eval(int argc, char **argv);
 int verb_follow(int argc, char **argv);
 int verb_keys(int argc, char **argv);
+int verb_lift(int argc, char **argv);
 int verb_migrate(int argc, char **argv);
 int verb_order(int argc, char **argv);
 int verb_partition(int argc, char **argv);
@@ -46,8 +47,8 @@ MUST_USE enum rc app_pack(const char *rules, struct pack **out, struct err *e);
 /* A model file; NULL: the shipped one, "" or none shipped: *out stays as it is. */
 MUST_USE enum rc app_model(const char *path, struct model **out, struct err *e);
 /* Labelled texts of files, each list NULL-ended; `always` (may be NULL) are learnt from and never tested. Complains on stderr. */
-MUST_USE enum rc app_texts(const struct pack *p, char **files, char **always, struct texts **out,
-	struct err *e);
+MUST_USE enum rc app_texts(
+	const struct pack *p, char **files, char **always, struct texts **out, struct err *e);
 /* Complains "khien VERB: …" on stderr and answers EXIT_USAGE. */
 int app_usage(const char *verb, const char *fmt, ...) PRINTF(2, 3);
 /* Set by SIGTERM and SIGINT once app_signals was called; counts SIGHUPs. */

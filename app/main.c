@@ -20,6 +20,11 @@ static const struct verb verbs[] = {
 	{"quarantine", "list|show|retry|drop -c FILE …",
 		"records that were not understood: what they are, once more, or given up",
 		verb_quarantine},
+	{"lift", "-c FILE --sender S|--case C|--rule SYMBOL|… [--apply --why REASON]",
+		"undoes blocks: of a sender, case, rule, pack, policy, releases or span of time;\n"
+		"--service, --pack, --policy, --since, --until, --release N[-M]; shows without "
+		"--apply",
+		verb_lift},
 	{"order", "import|preview|approve|release|revoke|receipt|list -c FILE …",
 		"authority orders: taken in, answered by a receipt per number", verb_order},
 	{"send", "-c FILE [FILE…]", "puts report files onto the topic", verb_send},

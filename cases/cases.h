@@ -220,11 +220,37 @@ MUST_USE enum rc schema_migrate(
 /* RC_INVALID: the schema is older or newer than this program knows (e says which). */
 MUST_USE enum rc schema_check(struct pg *c, const char *dir, struct err *e);
 
+/* ---- lifting what the machine or a person blocked; the authority's orders stay ---- */
+/* Which blocks and held proposals; what is NULL, TIME_NONE or 0 does not narrow. At least one must. */
+struct lift_which {
+	const struct sender *sender;
+	const char *case_id;
+	const char *rule; /* a symbol that the verdict on one of the case's reports names */
+	const char *rules, *policy;       /* versions that decided */
+	int64_t since, until;             /* recorded in [since, until) */
+	int64_t from_release, to_release; /* listed by one of these, both included */
+	int service;                      /* -1: both */
+};
+struct lift_done {
+	int64_t wishes, senders,
+		reports; /* reports: that are told that what they led to was reversed */
+	bool waits;      /* for the second person's word */
+};
+/* What would be lifted: one JSON object a line. RC_INVALID: nothing narrows. */
+MUST_USE enum rc lift_preview(struct pg *c, const struct lift_which *w, struct arena *a,
+	struct buf *out, int64_t *n, struct err *e);
+/* Lifts in one transaction, so in one release: wishes end, cases close as lifted, a floor at now_us lets no earlier vote count for automatic
+ * actions, every report of the cases gets the outcome `reversed`. More than alone_max wishes wait for a second person who asks for the very same
+ * set. RC_NONE: there is nothing to lift; RC_DENIED: the first person's word again. */
+MUST_USE enum rc lift_carry_out(struct pg *c, const struct lift_which *w, const char *why,
+	int64_t alone_max, const char *actor, int64_t now_us, struct arena *a,
+	struct lift_done *out, struct err *e);
+
 /* ---- authority orders: docs/orders.md ---- */
 struct order_item {
-	struct slice raw; /* as written */
-	int line;         /* of a CSV file; of JSON the item's place, from 1 */
-	int same_as;      /* the line of the first one with this sender; 0: it is the first */
+	struct slice raw;  /* as written */
+	int line;          /* of a CSV file; of JSON the item's place, from 1 */
+	int same_as;       /* the line of the first one with this sender; 0: it is the first */
 	const char *fault; /* why it is no sender; NULL: it is one */
 	struct sender sender;
 	enum attribution attribution;
@@ -252,8 +278,8 @@ MUST_USE enum rc order_read(const struct plan *p, const char *name, struct slice
 
 /* What became of a file. */
 struct order_done {
-	bool waits;   /* for the second person, who accepts that some items are no senders */
-	bool breach;  /* it was carried out after its deadline */
+	bool waits;  /* for the second person, who accepts that some items are no senders */
+	bool breach; /* it was carried out after its deadline */
 	int64_t wished, held, not_ours, expired; /* senders and services */
 };
 /* Takes the order in, whole or not at all: document, items, cases, actions, wishes that pass every cap, requests to the HLR and BSS, the end of what

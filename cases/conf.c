@@ -17,6 +17,13 @@ static const struct conf_item items[] = {
 		.reloadable = true,
 		.help = "How long the bytes of a record that was not understood are kept, "
 			"encrypted."},
+	{.name = "lift.alone_max",
+		.type = CONF_INT,
+		.def = "50",
+		.min = 0,
+		.max = 1000000,
+		.reloadable = true,
+		.help = "How many blocks one person may lift at once; more need a second one."},
 };
 
 const struct conf_table cases_conf = {.room = "cases", .items = items, .count = ARRAY_LEN(items)};

@@ -2,6 +2,7 @@
  * the authority's word, and the receipts that answer it. Leaves out what carrying out means (orders.c). */
 #include <stdio.h>
 
+#include "cases/approval.h"
 #include "cases/orders.h"
 #include "cases/rows.h"
 
@@ -53,30 +54,6 @@ static enum rc lock_line(
 	return rc;
 }
 
-/* *first: the word of the first person is there, and is not the same one's. */
-static enum rc ask(struct pg *c, const char *what, const char *actor, int64_t now_us,
-	struct arena *a, bool *first, struct err *e)
-{
-	OWN(pg_free) struct pg_result *r = NULL, *made = NULL;
-	struct pg_param p[] = {pg_p_str(what), pg_p_str(actor), pg_p_time(now_us, a)};
-	enum rc rc = pg_run(c,
-		"DELETE FROM approval WHERE what = $1 AND asked_by <> $2 RETURNING 1", p, 2, &r, e);
-
-	if (rc != RC_OK)
-		return rc;
-	*first = pg_rows(r) == 1;
-	if (*first)
-		return RC_OK;
-	rc = pg_run(c,
-		"INSERT INTO approval (what, asked_by, asked_at) VALUES ($1, $2, $3)"
-		" ON CONFLICT (what) DO NOTHING",
-		p, ARRAY_LEN(p), &made, e);
-	if (rc == RC_OK && pg_affected(made) == 0)
-		rc = err_set(e, RC_DENIED, "%s has asked for it already: another person must agree",
-			actor);
-	return rc;
-}
-
 static enum rc let_through(struct pg *c, const struct pg_param *p, struct err *e)
 {
 	static const char *const steps[] = {
@@ -112,25 +89,24 @@ static enum rc request(
 enum rc order_release(struct pg *c, const char *document_no, int line, const char *actor,
 	int64_t now_us, struct arena *a, bool *waits, struct err *e)
 {
-	const char *what = arena_fmt(a, "order.release %s %d", document_no, line);
+	const char *which = arena_fmt(a, "%s %d", document_no, line);
 	struct pg_param p[] = {pg_p_str(document_no), pg_p_int(line, a)};
 	bool first = false;
 
-	if (what == NULL)
+	if (which == NULL)
 		return err_set(e, RC_LIMIT, "the document_no is too long");
 	enum rc rc = pg_script(c, "BEGIN", e);
 	if (rc == RC_OK)
 		rc = lock_line(c, p, document_no, line, e);
 	if (rc == RC_OK)
-		rc = ask(c, what, actor, now_us, a, &first, e);
+		rc = approval_ask(c, "order.release", which, actor, now_us, a, &first, e);
 	if (rc == RC_OK && first)
 		rc = let_through(c, p, e);
 	if (rc == RC_OK && first)
 		rc = request(c, document_no, now_us, a, e);
-	const char *text = arena_fmt(a, "%s%s\n", what, first ? "" : " asked");
+	const char *text = arena_fmt(a, "order.release %s%s\n", which, first ? "" : " asked");
 	if (rc == RC_OK)
-		rc = audit_append(c, now_us, actor, "order.release",
-			text != NULL ? slice_str(text) : slice_str(what), e);
+		rc = audit_append(c, now_us, actor, "order.release", slice_str(text), e);
 	rc = finish(c, rc, e);
 	if (rc == RC_OK)
 		*waits = !first;

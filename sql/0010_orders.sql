@@ -72,7 +72,7 @@ CREATE TABLE provisioning (
 CREATE INDEX provisioning_origin ON provisioning (origin, sender, service);
 -- What needs two people: the first one's word waits here for the second one's.
 CREATE TABLE approval (
-	what        text NOT NULL,               -- order.release NO LINE
+	what        text NOT NULL,               -- order.release NO LINE, lift SET
 	asked_by    text NOT NULL,
 	asked_at    timestamptz NOT NULL,
 	PRIMARY KEY (what)

@@ -1,0 +1,109 @@
+"""Lifting: of one sender, of what a span or a release brought; the reports hear of it, and old votes do not bring a block back."""
+import datetime
+import json
+import os
+
+import pytest
+
+from stand import wait_for
+
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+
+
+def scam(site, sender, reporters=range(5), minutes=60):
+    """Matched reports by five people: a block."""
+    when = (NOW - datetime.timedelta(minutes=minutes)).isoformat()
+    site.produce([
+        (sender, json.dumps({
+            "schema": "complaint/1", "report_id": f"{sender}:{minutes}:{r}", "channel": "sms5656", "kind": "LD", "received_at": when,
+            "occurred_at": when, "reporter": f"+8498{r:07d}", "sender": sender, "content": "xin chao",
+            "contact": {"service": "voice", "matched": "yes", "origin": "other"},
+        }).encode()) for r in reporters
+    ])  # fmt: skip
+    site.settle()
+
+
+@pytest.fixture
+def live(site, stand):
+    stand.topic("outcomes", 1)
+    it = site()
+    it.engine = it.start()
+    it.engine.wait_ready()
+    return it
+
+
+def listed(site):
+    return {r["value"] for r in site.rows("SELECT value FROM entry")}
+
+
+def lift(site, *words, check=True):
+    return site.khien("lift", "-c", site.conf, *words, check=check)
+
+
+def test_one_sender_is_shown_then_lifted_and_stays_free(live):
+    scam(live, "0912345678")
+    scam(live, "0912345679")
+    assert listed(live) == {"84912345678", "84912345679"}
+    shown = lift(live, "--sender", "+84 912 345 678")
+    assert [json.loads(line)["value"] for line in shown.stdout.splitlines()] == ["84912345678"]
+    assert listed(live) == {"84912345678", "84912345679"}
+    done = lift(live, "--sender", "0912345678", "--apply", "--why", "a hospital's number")
+    assert "lifted 1 of 1 senders; 5 reports are told" in done.stdout
+    live.settle()
+    assert listed(live) == {"84912345679"}
+    case = live.one("SELECT k.state, k.outcome FROM case_file k JOIN sender s ON s.id = k.sender WHERE s.value = '84912345678' AND k.class = 1")
+    assert case == {"state": "closed", "outcome": "lifted"}
+    told = [json.loads(r[3]) for r in live.read_topic("outcomes", 1)]
+    back = [t for t in told if t["status"] == "reversed" and t["report_id"].startswith("0912345678:60:")]
+    assert len(back) == 5 and {t["seq"] for t in back} == {2}
+    # the same people again, about what was before: no leg to stand on
+    scam(live, "0912345678", range(5, 9), minutes=50)
+    assert listed(live) == {"84912345679"}
+    again = lift(live, "--sender", "0912345678", "--apply", "--why", "x", check=False)
+    assert again.returncode == 1 and "nothing to lift" in again.stderr
+
+
+def test_what_is_lifted_is_named_by_release_time_rule_and_case(live):
+    scam(live, "0912345678")
+    release = live.one("SELECT release FROM list_head")["release"]
+    scam(live, "0912345679")
+    case = live.one("SELECT case_id FROM entry WHERE value = '84912345678'")["case_id"]
+    for words, want in (
+        (("--release", str(release)), 1),
+        (("--release", f"{release}-{release + 5}"), 2),
+        (("--case", case), 1),
+        (("--since", (NOW - datetime.timedelta(days=1)).isoformat()), 2),
+        (("--until", (NOW - datetime.timedelta(days=1)).isoformat()), 0),
+        (("--rule", "NO_SUCH_RULE"), 0),
+        (("--policy", live.one("SELECT policy FROM action LIMIT 1")["policy"]), 2),
+        (("--pack", "another"), 0),
+    ):
+        assert len(lift(live, *words).stdout.splitlines()) == want, words
+    everything = lift(live, check=False)
+    assert everything.returncode == 1 and "say what to lift" in everything.stderr
+
+
+def test_many_need_a_second_person(site, stand, monkeypatch):
+    if os.getuid() != 0:
+        pytest.skip("needs root, to be two people")
+    stand.topic("outcomes", 1)
+    it = site(lift__alone_max=1)
+    it.start().wait_ready()
+    scam(it, "0912345678")
+    scam(it, "0912345679")
+    words = ("--since", (NOW - datetime.timedelta(days=1)).isoformat(), "--apply", "--why", "a bad rule")
+    monkeypatch.setenv("SUDO_USER", "lan")
+    assert "asked for 2" in lift(it, *words).stdout
+    assert lift(it, *words, check=False).returncode == 1
+    monkeypatch.setenv("SUDO_USER", "minh")
+    assert "lifted 2 of 2 senders" in lift(it, *words).stdout
+    wait_for(lambda: str(listed(it)), lambda: listed(it) == set(), 20)
+
+
+def test_an_order_is_not_lifted(live, tmp_path):
+    import test_orders
+
+    live.khien("order", "import", "-c", live.conf, test_orders.Desk(live, tmp_path).json("1/X", ["0912345678"]))
+    live.settle()
+    got = lift(live, "--sender", "0912345678", "--apply", "--why", "x", check=False)
+    assert got.returncode == 1 and listed(live) == {"84912345678"}
