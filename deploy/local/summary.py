@@ -220,6 +220,11 @@ def show():
                            "JOIN standing t ON t.sender = w.sender AND t.service = w.service WHERE w.state = 'held' "
                            "ORDER BY t.score DESC, s.value, w.service, class LIMIT 20")],
           one("SELECT count(*) AS n FROM wish WHERE state = 'held'")["n"])
+    forged = rows("SELECT s.value, c.service, c.kind, c.reports FROM case_file c JOIN sender s ON s.id = c.sender "
+                  "WHERE c.kind <> 'reports' AND c.state <> 'closed' ORDER BY c.reports DESC, s.value LIMIT 10")
+    if forged:
+        table("Victims: somebody else uses their number or name; nothing blocks them", ["sender", "service", "kind", "reporters"],
+              [[row["value"], SERVICES[row["service"]], row["kind"].replace("_", " "), row["reports"]] for row in forged])
     mark = head()
     cases = one("SELECT count(*) FILTER (WHERE state <> 'closed') AS open, count(*) AS n FROM case_file")
     print(f"\n{cases['open']} open cases of {cases['n']}")
