@@ -2,6 +2,7 @@
  * it has (first load, another lineage, a gap, a digest that differs). What was loaded is believed only when its count and digest are
  * the head's. */
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "blocklist/mirror.h"
@@ -194,6 +195,7 @@ static enum rc by_all(struct mirror *m, struct pg *c, int64_t now_mono_us, struc
 			head.mark.release, t->mark.count, head.mark.count);
 	t->mark = head.mark;
 	mirror_publish(m, TAKE(t), now_mono_us);
+	(void)malloc_trim(0); /* pieces and half-made tables took several times the list */
 	return RC_OK;
 }
 
