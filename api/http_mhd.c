@@ -48,10 +48,11 @@ static void exchange_free(struct exchange *x)
 static struct exchange *exchange_new(
 	struct http *h, struct MHD_Connection *conn, const char *url, const char *method)
 {
-	struct exchange *x = calloc(1, sizeof(*x));
+	struct exchange *x = malloc(sizeof(*x));
 
 	if (x == NULL)
 		return NULL;
+	memset(x, 0, offsetof(struct exchange, header));
 	atomic_fetch_add(&h->in_flight, 1);
 	x->http = h;
 	x->conn = conn;
@@ -244,6 +245,7 @@ enum rc http_start(const struct http_options *o, struct http **out, struct err *
 	if (h == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
 	h->o = *o;
+	atomic_init(&h->ids, random_u64());
 	enum rc rc = listen_address(o, &address, e);
 	if (rc == RC_OK) {
 		errno = 0;

@@ -30,15 +30,7 @@ struct exchange {
 	pthread_mutex_t lock;
 	struct MHD_Response *response;
 	int status;
-	struct {
-		char name[32], value[200];
-	} header[MAX_HEADERS];
 	size_t headers;
-	struct {
-		const char *name;
-		struct slice value;
-		int times;
-	} query[MAX_QUERY];
 	size_t queries;
 	char *query_text; /* the decoded values */
 	const char *bad;  /* why the request is refused with 400 */
@@ -48,6 +40,15 @@ struct exchange {
 	struct shared *piece; /* NULL: the last one is sent */
 	size_t piece_at;
 	int64_t piece_us; /* when it was begun */
+	/* not cleared: what counts of them is counted above */
+	struct {
+		char name[32], value[200];
+	} header[MAX_HEADERS];
+	struct {
+		const char *name;
+		struct slice value;
+		int times;
+	} query[MAX_QUERY];
 };
 
 struct http {
@@ -57,6 +58,7 @@ struct http {
 	_Atomic bool quiet;
 	_Atomic int in_flight;
 	_Atomic size_t gathered;
+	_Atomic uint64_t ids;
 };
 
 /* ---- http_request.c: what stands in the head ---- */

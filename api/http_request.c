@@ -109,6 +109,16 @@ void x_address(const struct exchange *x, char out[64])
 			&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, out, 64);
 }
 
+/* Scattered, so that two processes hardly ever give the same; splitmix64, D. Lea, G. L. Steele, S. Vigna. */
+static uint64_t next_id(_Atomic uint64_t *ids)
+{
+	uint64_t z = atomic_fetch_add(ids, UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+	return z ^ z >> 31;
+}
+
 /* A caller's id is kept when it is short and harmless, else we make one. */
 void request_id_set(struct exchange *x)
 {
@@ -124,7 +134,7 @@ void request_id_set(struct exchange *x)
 		snprintf(x->request_id, sizeof(x->request_id), "%.*s", (int)given.len, given.ptr);
 	else
 		snprintf(x->request_id, sizeof(x->request_id), "%016llx",
-			(unsigned long long)random_u64());
+			(unsigned long long)next_id(&x->http->ids));
 }
 
 /* ---- what a request must not be ---- */
@@ -142,9 +152,11 @@ static enum MHD_Result take_query(void *arg, enum MHD_ValueKind kind, const char
 		x->bad = "the query has too many parameters";
 		return MHD_NO;
 	}
-	x->query[i].times++;
-	if (i < x->queries)
+	if (i < x->queries) {
+		x->query[i].times++;
 		return MHD_YES;
+	}
+	x->query[i].times = 1;
 	x->query[i].name = name;
 	x->query[i].value = slice_of(value != NULL ? value : "", value != NULL ? value_len : 0);
 	x->queries++;

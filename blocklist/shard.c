@@ -103,21 +103,30 @@ static void answer_at(const struct shard *s, size_t i, struct entry *e)
 	e->release = b->release;
 }
 
-/* The whole entry; a value of digits is written to `value`. */
-static struct entry entry_at(const struct shard *s, size_t i, char value[SENDER_TEXT])
+/* Without what a key of digits says by itself. */
+static struct entry hashed_at(const struct shard *s, size_t i)
 {
 	struct entry e = {0};
-	uint64_t key = s->keys[i];
 
 	answer_at(s, i, &e);
-	if ((key & HASHED) != 0) {
+	if ((s->keys[i] & HASHED) != 0) {
 		const char *text = s->texts + s->bodies[i].texts;
 
 		e.scope = (enum scope)((text[0] - '0') / 2);
 		e.service = (enum service)((text[0] - '0') % 2);
 		e.value = text + 1;
-		return e;
 	}
+	return e;
+}
+
+/* The whole entry; a value of digits is written to `value`. */
+static struct entry entry_at(const struct shard *s, size_t i, char value[SENDER_TEXT])
+{
+	struct entry e = hashed_at(s, i);
+	uint64_t key = s->keys[i];
+
+	if ((key & HASHED) != 0)
+		return e;
 	e.service = (enum service)(key >> 56 & 1);
 	e.scope = (enum scope)(key >> 54 & 3);
 	(void)snprintf(value, SENDER_TEXT, "%0*" PRIu64, (int)(key >> 50 & 15),
@@ -266,16 +275,20 @@ static bool build_begin(struct build *b, size_t n, size_t text)
 	return true;
 }
 
-/* Gives back what equal texts saved. The pointers are set on the block's last place. */
+/* Moves to a block of the right size: cut short in place, thousands of them would leave thousands of gaps between them. */
 static struct shard *build_end(struct build *b, size_t n)
 {
 	size_t bytes =
 		sizeof(struct shard) + n * (sizeof(uint64_t) + sizeof(struct body)) + b->used;
-	char *room = realloc(b->s, bytes);
+	char *room = malloc(bytes);
 
 	free(b->seen);
-	if (room == NULL)
+	if (room != NULL) {
+		memcpy(room, b->s, bytes);
+		free(b->s);
+	} else {
 		room = (char *)b->s;
+	}
 	struct shard *s = (struct shard *)(void *)room;
 	const uint64_t *keys = (const uint64_t *)(const void *)(room + sizeof(struct shard));
 	const struct body *bodies = (const struct body *)(const void *)(keys + n);
@@ -293,7 +306,6 @@ static void merge(const struct shard *old, const struct edit *x, size_t n, struc
 	size_t *count, size_t *text)
 {
 	size_t i = 0, j = 0, old_n = old != NULL ? old->n : 0;
-	char value[SENDER_TEXT];
 
 	*count = *text = 0;
 	while (i < old_n || j < n) {
@@ -304,7 +316,7 @@ static void merge(const struct shard *old, const struct edit *x, size_t n, struc
 		while (j + 1 < n && key_cmp(x[j].key, &x[j].e, x[j + 1].key, &x[j + 1].e) == 0)
 			j++;
 		if (i < old_n) {
-			was = entry_at(old, i, value);
+			was = hashed_at(old, i);
 			side = j < n ? key_cmp(old->keys[i], &was, x[j].key, &x[j].e) : -1;
 		}
 		const struct entry *e = side < 0 ? &was : &x[j].e;
