@@ -3,13 +3,12 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 int verb_activate(int argc, char **argv)
 {
-	const char *path = NULL, *user = getenv("USER");
+	const char *path = NULL;
 	struct err e = {0};
-	char instance[96];
+	char actor[80];
 
 	for (int o; (o = getopt(argc, argv, "c:")) != -1;) {
 		if (o != 'c')
@@ -19,9 +18,9 @@ int verb_activate(int argc, char **argv)
 	OWN(conf_free) struct conf *c = NULL;
 	if (app_conf(path, &c) != RC_OK)
 		return EXIT_USAGE;
-	snprintf(instance, sizeof(instance), "person:%.64s", user != NULL ? user : "unknown");
+	app_actor(actor);
 	struct engine_settings s = {
-		.conf = c, .clk = &clk_system, .instance = instance, .stop = &app_stop};
+		.conf = c, .clk = &clk_system, .instance = actor, .stop = &app_stop};
 	enum rc rc = engine_activate(&s, true, &e);
 	if (rc != RC_OK)
 		fprintf(stderr, "%s\n", e.text);

@@ -21,6 +21,7 @@ int verb_classify(int argc, char **argv);
 int verb_eval(int argc, char **argv);
 int verb_follow(int argc, char **argv);
 int verb_keys(int argc, char **argv);
+int verb_kill_switch(int argc, char **argv);
 int verb_lift(int argc, char **argv);
 int verb_migrate(int argc, char **argv);
 int verb_order(int argc, char **argv);

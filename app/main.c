@@ -20,6 +20,9 @@ static const struct verb verbs[] = {
 	{"quarantine", "list|show|retry|drop -c FILE …",
 		"records that were not understood: what they are, once more, or given up",
 		verb_quarantine},
+	{"kill-switch", "on|off|status -c FILE",
+		"stops automatic additions to the list everywhere; what is listed stays",
+		verb_kill_switch},
 	{"lift", "-c FILE --sender S|--case C|--rule SYMBOL|… [--apply --why REASON]",
 		"undoes blocks: of a sender, case, rule, pack, policy, releases or span of time;\n"
 		"--service, --pack, --policy, --since, --until, --release N[-M]; shows without "

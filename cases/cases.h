@@ -212,6 +212,10 @@ MUST_USE enum rc artifact_fetch(
 MUST_USE enum rc control_activate(struct pg *c, const char *mode, const uint8_t policy[SHA256_LEN],
 	const uint8_t rules[SHA256_LEN], const uint8_t *model /* NULL: none */, int64_t now_us, const char *actor, struct err *e);
 
+/* The kill switch stops automatic additions to the list, on every instance within a second, until it is turned off; what is listed stays. */
+MUST_USE enum rc control_kill_switch(struct pg *c, bool on, int64_t now_us, const char *actor,
+	bool *changed, struct err *e);
+
 /* ---- schema ---- */
 /* Applies sql/NNNN_*.sql of dir in order under an advisory lock, each file in its own transaction, checksums kept; repeatable, safe at once and
  * interrupted. Also makes report partitions for three months. */

@@ -241,3 +241,27 @@ enum rc control_activate(struct pg *c, const char *mode, const uint8_t policy[SH
 		pg_rollback(c);
 	return rc;
 }
+
+enum rc control_kill_switch(
+	struct pg *c, bool on, int64_t now_us, const char *actor, bool *changed, struct err *e)
+{
+	static const char sql[] = "UPDATE control SET kill_switch = $1, generation = generation + 1"
+				  " WHERE kill_switch <> $1";
+	OWN(pg_free) struct pg_result *r = NULL;
+	struct pg_param p[] = {pg_p_bool(on)};
+	enum rc rc = pg_script(c, "BEGIN", e);
+
+	if (rc == RC_OK)
+		rc = pg_run(c, sql, p, ARRAY_LEN(p), &r, e);
+	if (rc == RC_OK && pg_affected(r) == 1)
+		rc = audit_append(c, now_us, actor, "kill-switch",
+			on ? SLICE("kill-switch on\n") : SLICE("kill-switch off\n"), e);
+	if (rc == RC_OK)
+		rc = pg_commit(c, e);
+	if (rc != RC_OK) {
+		pg_rollback(c);
+		return rc;
+	}
+	*changed = pg_affected(r) == 1;
+	return RC_OK;
+}

@@ -1,4 +1,4 @@
-"""Lifting: of one sender, of what a span or a release brought; the reports hear of it, and old votes do not bring a block back."""
+"""The kill switch. Lifting: of one sender, of what a span or a release brought; the reports hear of it, and old votes do not bring a block back."""
 import datetime
 import json
 import os
@@ -10,16 +10,18 @@ from stand import wait_for
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 
 
+def scam_report(sender, reporter, minutes, when):
+    return json.dumps({
+        "schema": "complaint/1", "report_id": f"{sender}:{minutes}:{reporter}", "channel": "sms5656", "kind": "LD", "received_at": when,
+        "occurred_at": when, "reporter": f"+8498{reporter:07d}", "sender": sender, "content": "xin chao",
+        "contact": {"service": "voice", "matched": "yes", "origin": "other"},
+    }).encode()  # fmt: skip
+
+
 def scam(site, sender, reporters=range(5), minutes=60):
     """Matched reports by five people: a block."""
     when = (NOW - datetime.timedelta(minutes=minutes)).isoformat()
-    site.produce([
-        (sender, json.dumps({
-            "schema": "complaint/1", "report_id": f"{sender}:{minutes}:{r}", "channel": "sms5656", "kind": "LD", "received_at": when,
-            "occurred_at": when, "reporter": f"+8498{r:07d}", "sender": sender, "content": "xin chao",
-            "contact": {"service": "voice", "matched": "yes", "origin": "other"},
-        }).encode()) for r in reporters
-    ])  # fmt: skip
+    site.produce([(sender, scam_report(sender, r, minutes, when)) for r in reporters])
     site.settle()
 
 
@@ -107,3 +109,21 @@ def test_an_order_is_not_lifted(live, tmp_path):
     live.settle()
     got = lift(live, "--sender", "0912345678", "--apply", "--why", "x", check=False)
     assert got.returncode == 1 and listed(live) == {"84912345678"}
+
+
+def test_kill_switch_stops_additions_and_survives_a_restart(live):
+    assert "is off" in live.khien("kill-switch", "status", "-c", live.conf).stdout
+    scam(live, "0912345678")
+    live.khien("kill-switch", "on", "-c", live.conf)
+    assert "as it was" in live.khien("kill-switch", "on", "-c", live.conf).stdout
+    live.engine.kill()
+    live.start("second").wait_ready()
+    when = (NOW - datetime.timedelta(minutes=60)).isoformat()
+    live.produce([("0912345679", scam_report("0912345679", r, 60, when)) for r in range(5)])
+    wait_for("the wish waits", lambda: live.one("SELECT count(*) AS n FROM wish WHERE state = 'wanted'")["n"] == 1, 60)
+    assert listed(live) == {"84912345678"}
+    live.khien("kill-switch", "off", "-c", live.conf)
+    live.settle()
+    assert listed(live) == {"84912345678", "84912345679"}
+    lines = [r["lines"] for r in live.rows("SELECT lines FROM audit WHERE what = 'kill-switch' ORDER BY id")]
+    assert lines == ["kill-switch on\n", "kill-switch off\n"]
