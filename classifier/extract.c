@@ -171,20 +171,34 @@ static void numbers(struct reader *r)
 	}
 }
 
-/* The digit that a word says; -1: none. */
+/* The digit that a word says; -1: none. By its first letter, as most words are none. */
 static int spelled_digit(struct slice w)
 {
-	static const char *const say[][3] = {{"khong", "zero", ""}, {"mot", "one", ""},
-		{"hai", "two", ""}, {"ba", "three", ""}, {"bon", "tu", "four"},
-		{"nam", "lam", "five"}, {"sau", "six", ""}, {"bay", "seven", ""},
-		{"tam", "eight", ""}, {"chin", "nine", ""}};
+	static const struct said {
+		char word[6];
+		signed char digit;
+	} words[26][4] = {['b' - 'a'] = {{"ba", 3}, {"bon", 4}, {"bay", 7}},
+		['c' - 'a'] = {{"chin", 9}},
+		['e' - 'a'] = {{"eight", 8}},
+		['f' - 'a'] = {{"four", 4}, {"five", 5}},
+		['h' - 'a'] = {{"hai", 2}},
+		['k' - 'a'] = {{"khong", 0}},
+		['l' - 'a'] = {{"lam", 5}},
+		['m' - 'a'] = {{"mot", 1}},
+		['n' - 'a'] = {{"nam", 5}, {"nine", 9}},
+		['o' - 'a'] = {{"one", 1}},
+		['s' - 'a'] = {{"sau", 6}, {"six", 6}, {"seven", 7}},
+		['t' - 'a'] = {{"tu", 4}, {"tam", 8}, {"two", 2}, {"three", 3}},
+		['z' - 'a'] = {{"zero", 0}}};
 
-	if (w.len < 2 || w.len > 5)
+	if (w.len < 2 || w.len > 5 || w.ptr[0] < 'a' || w.ptr[0] > 'z')
 		return -1;
-	for (int d = 0; d < 10; d++)
-		for (size_t k = 0; k < 3; k++)
-			if (slice_eq(w, slice_str(say[d][k])))
-				return d;
+	for (size_t k = 0; k < 4; k++) {
+		const struct said *x = &words[w.ptr[0] - 'a'][k];
+
+		if (memcmp(x->word, w.ptr, w.len) == 0 && x->word[w.len] == '\0')
+			return x->digit;
+	}
 	return -1;
 }
 
@@ -263,6 +277,8 @@ static size_t hidden_dot(const struct reader *r, const char *p)
 		{"(dot)", 5}, {"(cham)", 6}, {"{.}", 3}};
 	struct slice rest = slice_of(p, (size_t)(r->end - p));
 
+	if (*p == ' ' && (rest.len < 2 || p[1] == '\0' || strchr(".dc[({", p[1]) == NULL))
+		return 0; /* nearly every word */
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++)
 		if (slice_starts(rest, forms[i]) && rest.len > forms[i].len &&
 			is_word(p[forms[i].len]))
@@ -512,7 +528,9 @@ static void accounts(struct reader *r)
 	for (const char *p = r->start; p < r->end;) {
 		const char *go_on = p + 1;
 
-		for (size_t i = 0; i < ARRAY_LEN(words) && (*p == 's' || *p == 't'); i++)
+		bool may = (*p == 's' || *p == 't') && (p == r->start || !is_word(p[-1]));
+
+		for (size_t i = 0; i < ARRAY_LEN(words) && may; i++)
 			if (slice_starts(slice_of(p, (size_t)(r->end - p)), words[i].word) &&
 				stands_alone(r, p, words[i].word.len)) {
 				go_on = account_after(r, p, words[i].word.len, words[i].loose);

@@ -161,6 +161,21 @@ static void shrink(struct copy *c, size_t to)
 	c->len = to;
 }
 
+/* Some word is one character, or begins with one and a separator: step 6 may have something to do. */
+static bool has_single(const struct copy *c)
+{
+	const char *p = c->text, *end = c->text + c->len;
+
+	while (p < end) {
+		if (p + 1 == end || p[1] == ' ' || separator(p + 1, end) > 0)
+			return true;
+		while (p < end && *p != ' ')
+			p++;
+		p++;
+	}
+	return false;
+}
+
 /* Step 6, first: "v-a-y" becomes "vay". */
 static void join_inside(struct copy *c)
 {
@@ -255,14 +270,11 @@ static void signs_for_letters(struct copy *c)
 /* Bytes that the folded copy of raw takes at most, and one more. */
 static size_t room_for(const struct fold_table *t, struct slice raw)
 {
-	unsigned char highest = 0;
+	size_t room = 1;
 
 	for (size_t i = 0; i < raw.len; i++)
-		highest = (unsigned char)raw.ptr[i] > highest ? (unsigned char)raw.ptr[i] : highest;
-	if (highest < 0x80)
-		return raw.len + 1;
-	/* 0xE3 begins U+3000 */
-	return raw.len * (highest < 0xE3 ? fold_near_growth(t) : FOLD_GROWTH) + 1;
+		room += fold_room(t, (unsigned char)raw.ptr[i]);
+	return room;
 }
 
 enum rc fold(const struct fold_table *t, struct slice raw, struct arena *a, struct folded *out)
@@ -277,8 +289,10 @@ enum rc fold(const struct fold_table *t, struct slice raw, struct arena *a, stru
 	if (c.text == NULL || c.map == NULL)
 		return RC_LIMIT;
 	by_character(t, raw, &c);
-	join_inside(&c);
-	join_words(&c);
+	if (has_single(&c)) {
+		join_inside(&c);
+		join_words(&c);
+	}
 	signs_for_letters(&c);
 	struct folded f = {slice_of(c.text, c.len), c.map};
 	enum rc rc = fold_words(fold_table_words(t), a, &f);

@@ -19,8 +19,8 @@ struct fold_table {
 	struct buf pool;
 	struct place {
 		uint32_t at, len;
-	} ready[FOLD_NEAR]; /* in pool */
-	size_t near_growth;
+	} ready[FOLD_NEAR];       /* in pool */
+	unsigned char room[256];  /* by first byte */
 	struct fold_words *words; /* NULL: none */
 };
 
@@ -59,9 +59,9 @@ struct slice fold_char(const struct fold_table *t, uint32_t cp, char out[FOLD_CH
 	return decompose(t, cp, out);
 }
 
-size_t fold_near_growth(const struct fold_table *t)
+size_t fold_room(const struct fold_table *t, unsigned char first)
 {
-	return t->near_growth;
+	return t->room[first];
 }
 
 const char *fold_table_word(struct fold_table *t, struct slice key, struct slice value)
@@ -143,14 +143,18 @@ static enum rc read_glyphs(struct fold_table *t, const char *path, struct slice 
 static enum rc prepare(struct fold_table *t, struct err *e)
 {
 	buf_init(&t->pool, (size_t)FOLD_NEAR * FOLD_CHAR_MAX);
+	memset(t->room, 1, 0xC2);
+	memset(t->room + 0xC2, FOLD_CHAR_MAX, sizeof(t->room) - 0xC2); /* from FOLD_NEAR on, 0xE3 */
+	memset(t->room + 0xC2, 1, 0xE3 - 0xC2);
 	for (uint32_t cp = 0; cp < FOLD_NEAR; cp++) {
-		char room[FOLD_CHAR_MAX];
+		char room[FOLD_CHAR_MAX], first[4];
 		struct slice s = decompose(t, cp, room);
 
 		t->ready[cp] = (struct place){(uint32_t)t->pool.len, (uint32_t)s.len};
 		buf_add(&t->pool, s);
-		size_t own = utf8_put(cp, room), growth = (s.len + own - 1) / own;
-		t->near_growth = growth > t->near_growth ? growth : t->near_growth;
+		(void)utf8_put(cp, first);
+		unsigned char *most = &t->room[(unsigned char)first[0]];
+		*most = s.len > *most ? (unsigned char)s.len : *most;
 	}
 	return t->pool.failed ? err_set(e, RC_RETRY, "out of memory") : RC_OK;
 }

@@ -189,10 +189,14 @@ static void run_rules(struct scan *s, const struct views *v, struct verdict *out
 		for (uint64_t bits = s->candidate[w]; bits != 0 && s->given_up < GIVE_UP_AFTER;
 			bits &= bits - 1)
 			try_rule(s, v, w * 64 + (size_t)__builtin_ctzll(bits), out);
+	uint64_t hit = 0; /* all words of the bits together */
+	for (size_t w = 0; w < s->words; w++)
+		hit |= s->all[w];
 	for (size_t i = 0; i < s->p->combinations; i++) {
 		const struct combination *c = &s->p->combination[i];
 
-		if (c->weight != 0 && when_holds(&c->when, c->shadow ? s->all : s->fired))
+		if (c->weight != 0 && (c->when.named & hit) != 0 &&
+			when_holds(&c->when, c->shadow ? s->all : s->fired))
 			put_term(s, c->shadow,
 				(struct term){
 					c->symbol, c->weight, c->label, {v->content.ptr, 0}, 0});

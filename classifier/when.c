@@ -90,6 +90,7 @@ static void symbol(struct parser *p, struct slice name)
 		p->why = "no plain rule has this symbol";
 	else
 		put(p, op);
+	p->out->named |= UINT64_C(1) << op.value % 64;
 }
 
 /* "(A, B, C) >= n", after the word count. */
@@ -183,7 +184,7 @@ static bool joint(struct parser *p, enum token t)
 const char *when_parse(
 	struct slice text, struct when_names names, struct when *out, struct slice *near)
 {
-	struct when made = {calloc(BOUND_WHEN_OPS, sizeof(struct when_op)), 0};
+	struct when made = {calloc(BOUND_WHEN_OPS, sizeof(struct when_op)), 0, 0};
 	struct parser p = {.rest = text, .names = names, .out = &made};
 	bool want_value = true;
 	enum token t;
