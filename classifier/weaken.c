@@ -6,6 +6,9 @@
 /* A repetition that may go beyond this is a gap. */
 #define SHORT_REPEAT 4
 
+/* What a common word scores, however long: as a letter and a digit. */
+#define COMMON_SCORE 5
+
 struct level {
 	struct buf done; /* alternatives that are ready */
 	struct buf best,
@@ -44,8 +47,38 @@ static void level_done(struct level *l)
 	buf_done(&l->cur);
 }
 
+/* Words that stand in every fifth to twentieth message, folded: long, but not rare. */
+static bool is_common(struct slice part)
+{
+	static const char words[] = " ngay co dung tai trong goi chi nhan https vn tb quy duoc "
+				    "khong khach cho quy khach va su dai tu dang "
+				    "cua ban khi da tin uu dai chi tiet la nay the tien gui moi "
+				    "cap den ma tang han cuoc soan qua ky hoac "
+				    "bao vao nap phi con dien voi cong truy cap dong com het noi "
+				    "thanh thong tren khoan cac doi dang ky so "
+				    "tai khoan mien phi cskh ung dung lai nguoi dau se may sau "
+				    "thang nhan tin lam toi dich vu mat mang vui "
+				    "long danh nam khuyen mai bi tra dien thoai phut lien he hang "
+				    "mua chuyen giam gia call free text now "
+				    "your you link zalo giao thanh toan ";
+	char padded[32];
+
+	while (part.len >= 2 && part.ptr[0] == '\\' && part.ptr[1] == 'b')
+		part = slice_of(part.ptr + 2, part.len - 2);
+	while (part.len >= 2 && part.ptr[part.len - 1] == 'b' && part.ptr[part.len - 2] == '\\')
+		part.len -= 2;
+	if (part.len == 0 || part.len + 2 > sizeof(padded))
+		return false;
+	padded[0] = ' ';
+	memcpy(padded + 1, part.ptr, part.len);
+	padded[part.len + 1] = ' ';
+	return memmem(words, sizeof(words) - 1, padded, part.len + 2) != NULL;
+}
+
 static void end_part(struct level *l)
 {
+	if (l->cur_score > COMMON_SCORE && is_common(buf_slice(&l->cur)))
+		l->cur_score = COMMON_SCORE;
 	if (l->cur.len > 0 && (l->best.len == 0 || l->cur_score > l->best_score)) {
 		buf_clear(&l->best);
 		buf_add(&l->best, buf_slice(&l->cur));

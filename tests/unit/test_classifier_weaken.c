@@ -10,8 +10,8 @@ static void test_cases(void)
 		const char *pattern, *want; /* NULL: nothing is sure */
 	} cases[] = {
 		{"vay", "vay"},
-		{"vay.{0,30}tien", "tien"},
-		{"\\btai khoan\\b.{0,50}\\bkhoa\\b", "\\btai khoan\\b"},
+		{"vay.{0,30}tien", "vay"}, /* "tien" is longer, but common */
+		{"\\btai khoan\\b.{0,50}\\bkhoa\\b", "\\bkhoa\\b"},
 		{"ab|cd", "ab|cd"},
 		{"abc.{0,9}d|ef.{0,9}ghi", "abc|ghi"},
 		{"x(?:abc.{0,9}d|ef)y", "(?:abc|ef)"},
