@@ -1,5 +1,5 @@
 /* api: the HTTP edge: routes, tokens, problem+json, metrics, health, the status page. libmicrohttpd only in
- * http_mhd.c, http_request.c and http_answer.c. */
+ * http_mhd.c, http_request.c, http_answer.c and http_refusal.c. */
 #pragma once
 
 #include "cases/cases.h"

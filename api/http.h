@@ -1,5 +1,5 @@
 /* HTTP as the routes see it: a request in flight is one struct exchange, answered exactly once, by whoever holds it. libmicrohttpd stands behind
- * http_mhd.c, http_request.c and http_answer.c only. */
+ * http_mhd.c, http_request.c, http_answer.c and http_refusal.c only. */
 #pragma once
 
 #include "base/base.h"

@@ -14,7 +14,6 @@
 
 #include "api/http_private.h"
 
-#define PER_CONNECTION_BYTES (16 * 1024)
 #define SPARE_FILES 256 /* for everything that is not a client */
 
 /* ---- a request's way ---- */
@@ -71,7 +70,7 @@ static struct exchange *exchange_new(
 static enum MHD_Result send_response(struct exchange *x)
 {
 	x->http->o.done(x->http->o.arg, x, x->status);
-	enum MHD_Result ok = MHD_queue_response(x->conn, (unsigned)x->status, x->response);
+	enum MHD_Result ok = refusal_queue(x) ? MHD_YES : MHD_NO;
 
 	MHD_destroy_response(x->response);
 	x->response = NULL;

@@ -8,6 +8,7 @@
 
 #define MAX_HEADERS 8
 #define MAX_QUERY 16
+#define PER_CONNECTION_BYTES (16 * 1024)
 
 struct MHD_Connection;
 struct MHD_Daemon;
@@ -67,6 +68,9 @@ void request_id_set(struct exchange *x);
 void request_decode_query(struct exchange *x);
 /* True: a body follows. Sets x->bad or x->refuse when it must not be read. */
 bool request_body_follows(struct exchange *x);
+/* ---- http_refusal.c ---- */
+/* Gives the exchange's response to the library, as ours. */
+MUST_USE bool refusal_queue(struct exchange *x);
 /* ---- http_answer.c ---- */
 /* Of a request whose head says already that it is refused. False: it is not. */
 bool answer_refusal(struct exchange *x);

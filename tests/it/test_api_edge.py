@@ -180,8 +180,16 @@ def test_report_ids_of_any_printable_characters(world):
 def test_very_long_lines_and_many_headers(world):
     for request in (world.head("/v1/lookup/" + "9" * 100_000), world.head("/v1/me", "feed", "GET", "X: " + "y" * 100_000),
                     world.head("/v1/me", "feed", "GET", *(f"X-{n}: y" for n in range(5000)))):
-        assert world.raw(request).status in (413, 414, 431)
+        got = world.raw(request)
+        assert got.status in (413, 414, 431) and "16384" in got.problem()["detail"]
     assert world.get("/healthz", None).status_code == 200
+    assert sum(world.metric("khien_http_refused_total", code=str(n)) for n in (413, 414, 431)) >= 3
+
+
+def test_what_is_no_http_is_a_problem_too(world):
+    for request, status in ((b"GET / HTTP/1.1\r\nHost x\r\n\r\n", 400), (b"GET / HTTP/9.9\r\n\r\n", 505)):
+        got = world.raw(request)
+        assert got.status == status and len(got.problem()["request_id"]) == 16
 
 
 @pytest.mark.parametrize("query", ["list=%ff&after=0", "list=%00&after=0", f"list={LIST}&after=0&wait=%"])

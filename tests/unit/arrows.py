@@ -40,6 +40,7 @@ SHIMS = {
     "api/http_mhd.c",
     "api/http_request.c",
     "api/http_answer.c",
+    "api/http_refusal.c",
     "api/scratch.c",  # zlib: a snapshot is compressed while it is written
 }
 
