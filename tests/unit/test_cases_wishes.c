@@ -32,6 +32,8 @@ static const char action_sql[] =
 	"SELECT coalesce(string_agg(class || ' ' || rung || ' ' || action || ' ' || state ||"
 	" coalesce(nullif('/' || reason, '/'), ''), ', ' ORDER BY class, decided_at, id), '') FROM "
 	"action";
+#define AUDIT "SELECT string_agg(lines, '' ORDER BY id) FROM audit WHERE what = 'batch'"
+static const char audit_sql[] = AUDIT;
 static const char case_sql[] = "SELECT string_agg(class || ' ' || state || ' ' || rung || ' ' || "
 			       "reports, ', ' ORDER BY class, opened_at,"
 			       " state) FROM case_file";
@@ -181,6 +183,8 @@ static void test_one_leg(void)
 	CHECK_GET(wish_sql, "auto:scam held/one_leg bar -");
 	CHECK_GET(action_sql, "");
 	CHECK_GET("SELECT state FROM case_file WHERE class = 1", "held");
+	CHECK_HAS(GET(audit_sql), "held number/8491*****11 voice scam one_leg c-");
+	CHECK(strstr(GET(audit_sql), "withdrawn") == NULL);
 	quiet();
 	accuse(SCAMMER, 8, 1, 0, 50);
 	CHECK_GET("SELECT count(*) FROM dirty", "0");
@@ -188,6 +192,8 @@ static void test_one_leg(void)
 	CHECK_GET(wish_sql, "auto:scam wanted bar_in 86400");
 	CHECK_GET("SELECT decided_at FROM action", "2026-09-21 14:14:20+00");
 	CHECK_GET("SELECT count(*) FROM dirty", "1");
+	CHECK_HAS(GET(audit_sql), "withdrawn number/8491*****11 voice scam one_leg c-");
+	CHECK_GET("SELECT count(*) FROM regexp_matches((" AUDIT "), 'held number', 'g')", "1");
 	wipe("shadow");
 	accuse(SCAMMER, 1, 7, 1, 0);
 	CHECK_GET(wish_sql, "");
@@ -248,6 +254,9 @@ static void test_moved(void)
 		"superseded/recomputed");
 	CHECK_GET(wish_sql, "auto:scam admitted bar_in 86400");
 	CHECK(strcmp(GET("SELECT until FROM wish"), old) < 0);
+	CHECK_HAS(GET(audit_sql),
+		"superseded number/8491*****11 voice scam bar_in admitted"
+		" decided_at=2026-09-21T14:30:04Z");
 	CHECK_GET("SELECT count(*) FROM dirty", "2");
 }
 
@@ -317,6 +326,7 @@ static void test_attribution_follows(void)
 	pgtest_do(w.c, "UPDATE sender SET attribution = 'own', carrier = 'x' WHERE id <> 0");
 	accuse(SCAMMER, 2, 1, 0, 1);
 	CHECK_GET("SELECT attribution || carrier FROM sender WHERE id <> 0", "other");
+	CHECK_HAS(GET(audit_sql), "sender.attribution number/8491*****11 own x -> other \n");
 }
 
 int main(void)
