@@ -1,0 +1,110 @@
+"""The shipped configuration on the real bearerbox, with its own fake SMSC: a blocked sender is refused after the lists are loaded again, others
+come through, and a reload that would leave it without a list is not asked for."""
+import os
+import re
+import subprocess
+
+import pytest
+import requests
+
+import api_world
+import harness
+from conftest import NUMBERS
+from stand import TOP, wait_for
+
+FAKE = "/usr/lib/kannel/test/fakesmsc"
+
+
+class Kannel:
+    def __init__(self, folder, feed):
+        self.dir, self.feed = folder, feed
+        self.admin, self.smsc, self.box = (harness.free_port() for _ in range(3))
+        conf = (TOP / "deploy/kannel/kannel.conf").read_text()
+        for old, new in (
+            ("admin-port = 13000", f"admin-port = {self.admin}\naccess-log = {folder}/access.log"),
+            ("put-a-password-here", "secret"),
+            ("smsbox-port = 13001", f"smsbox-port = {self.box}"),
+            ("http://kannel:TOKEN@127.0.0.1:8156/v1/feed/kannel.txt?service=sms", feed),
+            ("port = 10000", f"port = {self.smsc}"),
+        ):
+            assert conf.count(old) == 1, old
+            conf = conf.replace(old, new)
+        (folder / "kannel.conf").write_text(conf)
+        with open(folder / "bearerbox.log", "wb") as log:
+            self.process = subprocess.Popen(["bearerbox", folder / "kannel.conf"], cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        wait_for(self.log, lambda: self.up(), 30)
+
+    def log(self):
+        return (self.dir / "bearerbox.log").read_text(errors="replace")[-3000:]
+
+    def up(self):
+        assert self.process.poll() is None, self.log()
+        try:
+            return requests.get(f"http://127.0.0.1:{self.admin}/status.txt?password=secret", timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def access(self):
+        file = self.dir / "access.log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def sends(self, sender):
+        """What became of a message from this sender."""
+        pattern = rf"(Receive SMS|REJECTED[^\[]*)\s*\[SMSC:[^\]]*\].*\[from:\+?{re.escape(sender)}\]"
+        before = len(re.findall(pattern, self.access()))
+        with open(self.dir / "fake.log", "ab") as log:
+            fake = subprocess.Popen([FAKE, "-H", "127.0.0.1", "-r", str(self.smsc), "-m", "1", f"{sender} 5656 text hello"], stdout=log, stderr=log, stdin=subprocess.PIPE)
+        try:
+            wait_for(lambda: self.access()[-1000:] + self.log(), lambda: len(re.findall(pattern, self.access())) > before, 20)
+        finally:
+            fake.terminate()
+            fake.wait(20)
+        return "refused" if re.findall(pattern, self.access())[-1].startswith("REJECTED") else "accepted"
+
+    def reload(self, fresh="300"):
+        words = {"FEED": self.feed, "KANNEL_PASSWORD": "secret", "ADMIN": f"http://127.0.0.1:{self.admin}", "STATE": str(self.dir / "sum"), "FRESH_S": fresh}
+        return subprocess.run([TOP / "deploy/kannel/reload-lists.sh"], env={**os.environ, **words}, capture_output=True, text=True, timeout=60)
+
+    def end(self):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def world(stand, tmp_path):
+    it = api_world.World(stand, tmp_path / "world", next(NUMBERS))
+    it.wish("84913000001", "84913000002")
+    it.wish("84913000003", service=1)
+    it.wish("vay-tien", scope="name")
+    it.wish("19005454", scope="short")
+    yield it
+    it.close()
+
+
+@pytest.fixture
+def kannel(world, tmp_path):
+    token = world.auth()["Authorization"].split()[1]
+    it = Kannel(tmp_path, world.url("/v1/feed/kannel.txt?service=sms").replace("http://", f"http://kannel:{token}@"))
+    yield it
+    it.end()
+
+
+def test_a_blocked_sender_is_refused(world, kannel):
+    assert [kannel.sends(s) for s in ("84913000001", "+84913000001", "19005454")] == ["refused"] * 3
+    assert [kannel.sends(s) for s in ("84913000009", "84913000003", "VAY-TIEN", "OTHER")] == ["accepted"] * 4
+    world.wish("84913000009")
+    world.lift("84913000001")
+    assert kannel.reload().returncode == 0
+    assert (kannel.sends("84913000009"), kannel.sends("84913000001"), kannel.sends("84913000002")) == ("refused", "accepted", "refused")
+    # Nothing new: Kannel is not asked again.
+    loads = kannel.log().count("reload")
+    assert kannel.reload().returncode == 0 and kannel.log().count("reload") == loads
+    # The engine is away: the list that Kannel holds stays, and there is an alarm.
+    world.engine.kill()
+    got = kannel.reload()
+    assert got.returncode == 1 and "alarm=no_list" in got.stderr
+    assert kannel.sends("84913000002") == "refused"
