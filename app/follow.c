@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define KEY_CAP 1024
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 struct given {
 	const char *conf, *key_file;
@@ -84,14 +85,6 @@ static void take_conf(struct given *g, const struct conf *c)
 		g->s.stale_s = (int)conf_int(c, "follow.stale");
 }
 
-static bool name_fits(const char *s)
-{
-	static const char good[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-
-	return strlen(s) >= 1 && strlen(s) <= 63 && strspn(s, good) == strlen(s);
-}
-
 static const char *complete(struct given *g, const char *host)
 {
 	if (g->s.url == NULL || g->key_file == NULL)
@@ -105,7 +98,8 @@ static const char *complete(struct given *g, const char *host)
 		return "--service is both, sms or voice";
 	if (g->s.consumer == NULL)
 		g->s.consumer = host;
-	if (!name_fits(g->s.consumer))
+	if (*g->s.consumer == '\0' || strlen(g->s.consumer) > 63 ||
+		strspn(g->s.consumer, NAME_CHARS) != strlen(g->s.consumer))
 		return "--consumer is 1 to 63 letters, digits, dots, _ and -";
 	if (g->s.wait_s < 0)
 		g->s.wait_s = 30;

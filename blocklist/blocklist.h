@@ -205,11 +205,11 @@ extern const struct projection_ops projection_redis, projection_kafka;
 struct follow_settings {
 	const char *url, *key, *ca_file;
 	const char *consumer; /* letters, digits, . _ - */
-	const char *service; /* "", "sms", "voice" */
-	const char *out;     /* the file; NULL: none */
-	const char *socket;  /* where to answer questions; NULL: nowhere */
-	int wait_s, stale_s; /* of a long poll; when an alarm is due */
-	bool once;           /* up to date, acknowledged, done */
+	const char *service;  /* "", "sms", "voice" */
+	const char *out;      /* the file; NULL: none */
+	const char *socket;   /* where to answer questions; NULL: nowhere */
+	int wait_s, stale_s;  /* of a long poll; when an alarm is due */
+	bool once;            /* up to date, acknowledged, done */
 	const volatile int *stop;
 };
 /* Keeps the file and the socket equal to the list behind the HTTP feed until *stop. Goes on through every failure of the other side, with an

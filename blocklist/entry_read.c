@@ -2,6 +2,18 @@
  * a bound. Leaves out the basis, which is in no line. */
 #include "blocklist/list.h"
 
+bool list_name_fits(struct slice name)
+{
+	static const char good[] = "0123456789abcdefABCDEF-";
+
+	if (name.len != sizeof(((struct list_mark *)NULL)->list) - 1)
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.ptr[i] == '\0' || strchr(good, name.ptr[i]) == NULL)
+			return false;
+	return true;
+}
+
 static bool text_of(struct json map, const char *name, char *out, size_t room)
 {
 	struct slice s = json_text(json_get(map, name));

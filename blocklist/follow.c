@@ -48,8 +48,7 @@ static bool mark_of_json(struct json doc, struct list_mark *out)
 
 	*out = (struct list_mark){.release = json_int(json_get(doc, "release")),
 		.count = json_int(json_get(doc, "count"))};
-	if (list.len != sizeof(out->list) - 1 || json_get(doc, "release").kind != JSON_INT ||
-		out->release < 0)
+	if (!list_name_fits(list) || json_get(doc, "release").kind != JSON_INT || out->release < 0)
 		return false;
 	memcpy(out->list, list.ptr, list.len);
 	return digest_parse(json_text(json_get(doc, "digest")), &out->digest) == RC_OK;

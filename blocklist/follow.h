@@ -26,6 +26,9 @@ const char *follow_list_get(
  * new one. */
 MUST_USE enum rc follow_list_save(
 	const struct follow_list *l, const char *path, const char *service, struct err *e);
-/* RC_NONE: there is no file, or it is not what its head says, or of another service. */
+/* Such a file's text. RC_NONE: it is not what its head says, or of another service. */
+MUST_USE enum rc follow_list_read(
+	struct follow_list *l, struct slice text, const char *service, struct err *e);
+/* RC_NONE: there is no file either. */
 MUST_USE enum rc follow_list_load(
 	struct follow_list *l, const char *path, const char *service, struct err *e);

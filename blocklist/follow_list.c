@@ -245,7 +245,7 @@ static bool head_of(struct slice line, const char *service, struct list_mark *ou
 		if (!slice_cut(&rest, '|', &part[i]) && i < 4)
 			return false;
 	*out = (struct list_mark){0};
-	if (part[0].len != sizeof(out->list) - 1 || slice_u64(part[1], &release) != RC_OK ||
+	if (!list_name_fits(part[0]) || slice_u64(part[1], &release) != RC_OK ||
 		slice_u64(part[2], &count) != RC_OK ||
 		digest_parse(part[3], &out->digest) != RC_OK || release > INT64_MAX ||
 		count > INT64_MAX || !slice_eq(part[4], slice_str(service)))
@@ -271,30 +271,38 @@ static enum rc read_lines(struct follow_list *l, struct slice text, struct err *
 	return rc == RC_OK ? follow_list_sort(l, e) : rc;
 }
 
+enum rc follow_list_read(
+	struct follow_list *l, struct slice text, const char *service, struct err *e)
+{
+	FOLLOW_LIST_OWN struct follow_list read = {0};
+	struct list_mark head;
+	struct slice line;
+
+	if (!slice_line(&text, &line) || !head_of(line, service, &head))
+		return err_set(e, RC_NONE, "its first line is no head of ours");
+	enum rc rc = read_lines(&read, text, e);
+
+	if (rc != RC_OK)
+		return rc == RC_RETRY ? rc : RC_NONE;
+	if (read.mark.count != head.count || !digest_same(&read.mark.digest, &head.digest))
+		return err_set(e, RC_NONE, "its lines are not what its head says");
+	read.mark = head;
+	follow_list_done(l);
+	*l = read;
+	read = (struct follow_list){0};
+	return RC_OK;
+}
+
 enum rc follow_list_load(
 	struct follow_list *l, const char *path, const char *service, struct err *e)
 {
-	FOLLOW_LIST_OWN struct follow_list read = {0};
 	BUF_OWN struct buf file;
-	struct list_mark head;
-	struct slice text, line;
 
 	buf_init(&file, (size_t)1 << 32);
 	enum rc rc = file_read(path, false, &file, e);
 
 	if (rc != RC_OK)
 		return rc;
-	text = buf_slice(&file);
-	if (!slice_line(&text, &line) || !head_of(line, service, &head))
-		return err_set(e, RC_NONE, "%s: its first line is no head of ours", path);
-	rc = read_lines(&read, text, e);
-	if (rc != RC_OK)
-		return err_wrap(e, rc == RC_RETRY ? rc : RC_NONE, "%s", path);
-	if (read.mark.count != head.count || !digest_same(&read.mark.digest, &head.digest))
-		return err_set(e, RC_NONE, "%s: its lines are not what its head says", path);
-	read.mark = head;
-	follow_list_done(l);
-	*l = read;
-	read = (struct follow_list){0};
-	return RC_OK;
+	rc = follow_list_read(l, buf_slice(&file), service, e);
+	return rc == RC_OK ? rc : err_wrap(e, rc, "%s", path);
 }

@@ -100,7 +100,7 @@ static uint8_t list_of(struct rows *r, struct slice name)
 	for (size_t i = 0; i < r->n_lists; i++)
 		if (slice_eq(slice_str(r->lists[i]), name))
 			return (uint8_t)i;
-	if (r->n_lists == ROWS_LISTS || name.len >= sizeof(r->lists[0]))
+	if (r->n_lists == ROWS_LISTS || !list_name_fits(name))
 		return ROWS_LISTS; /* no list of ours */
 	memcpy(r->lists[r->n_lists], name.ptr, name.len);
 	return (uint8_t)r->n_lists++;

@@ -11,6 +11,8 @@ int64_t until_us_of(int64_t until_s);
 struct entry entry_of_row(const struct pg_result *r, int row, int at);
 /* The entry object without its closing brace, for a caller who adds to it. */
 void entry_json_open(const struct entry *e, struct buf *out);
+/* 36 characters of a uuid: what somebody else calls a list goes into addresses and files. */
+bool list_name_fits(struct slice name);
 /* An entry with the room for its texts; basis is left out. */
 struct entry_text {
 	struct entry entry; /* points into this struct */

@@ -198,8 +198,9 @@ enum rc gen_parse(struct slice s, struct list_mark *out)
 	if (!slice_cut(&s, '|', &list) || !slice_cut(&s, '|', &release) ||
 		!slice_cut(&s, '|', &count))
 		return RC_NONE;
-	if (list.len != 36 || slice_u64(release, &n) != RC_OK || slice_u64(count, &c) != RC_OK ||
-		n > INT64_MAX || c > INT64_MAX || digest_parse(s, &m.digest) != RC_OK)
+	if (!list_name_fits(list) || slice_u64(release, &n) != RC_OK ||
+		slice_u64(count, &c) != RC_OK || n > INT64_MAX || c > INT64_MAX ||
+		digest_parse(s, &m.digest) != RC_OK)
 		return RC_NONE;
 	memcpy(m.list, list.ptr, list.len);
 	m.release = (int64_t)n;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Tells Kannel to load the blocklist again, but only when the engine serves one: a failed download leaves Kannel without any list, and
 # it reports success all the same. For cron, every minute:
-#   * * * * * kannel  KANNEL_PASSWORD=… FEED=http://kannel:TOKEN@10.0.0.5:8156/v1/feed/kannel.txt?service=sms /usr/lib/khien/reload-lists.sh
+#   * * * * * kannel  KANNEL_PASSWORD=… FEED=http://kannel:TOKEN@10.0.0.5:8156/v1/feed/kannel.txt?service=sms /usr/local/share/khien/deploy/kannel/reload-lists.sh
 # Exit 1, with a line for the log, when the list cannot be had; the one that Kannel holds stays in force.
 set -eu
 : "${FEED:?the address in black-list}" "${KANNEL_PASSWORD:?of the admin interface}"

@@ -12,7 +12,7 @@ import requests
 import api_world
 import compare
 from conftest import NUMBERS
-from stand import wait_for
+from stand import TOP, run, wait_for
 from test_copies import metric, numbers, ready
 
 TOPICS = iter(range(1000))
@@ -134,6 +134,8 @@ def test_the_topic_is_the_list(stand, topic, world):
     w.lift(*(f"84911000{i:03d}" for i in range(10, 40)), wait=True)  # removals only
     wait_whole(stand, name, w)
     assert w.metric("khien_copy_ok", copy="khien-kafka-0") == 1
+    told = run(TOP / "tests/clients/topic_reader.py", stand.kafka, name, "--list").splitlines()
+    assert told[0] == w.site.head() and told[1:] == sorted(compare.line_of(*k, *v) for k, v in compare.ledger_entries(w.site).items())
     rebuilds = w.metric("khien_copy_rebuilds_total", copy="khien-kafka-0")
     assert rebuilds == 1, "the first one; no sweep finds anything"
     records = read(stand, name)
