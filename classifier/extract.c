@@ -202,11 +202,20 @@ static int spelled_digit(struct slice w)
 	return -1;
 }
 
-static struct slice strip(struct slice s, const char *ends)
+/* Without . , ; : - ( ) at its ends. */
+static struct slice strip(struct slice s)
 {
-	while (s.len > 0 && *s.ptr != '\0' && strchr(ends, *s.ptr) != NULL)
+	static const bool end[256] = {['.'] = true,
+		[','] = true,
+		[';'] = true,
+		[':'] = true,
+		['-'] = true,
+		['('] = true,
+		[')'] = true};
+
+	while (s.len > 0 && end[(unsigned char)*s.ptr])
 		s = slice_of(s.ptr + 1, s.len - 1);
-	while (s.len > 0 && s.ptr[s.len - 1] != '\0' && strchr(ends, s.ptr[s.len - 1]) != NULL)
+	while (s.len > 0 && end[(unsigned char)s.ptr[s.len - 1]])
 		s.len--;
 	return s;
 }
@@ -236,7 +245,7 @@ static void spelled(struct reader *r)
 	struct row row = {.n = 0};
 
 	while (slice_cut(&rest, ' ', &piece)) {
-		struct slice core = strip(piece, ".,;:-()");
+		struct slice core = strip(piece);
 		bool digits = core.len >= 1 && core.len <= 4;
 		int d;
 

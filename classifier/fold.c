@@ -270,10 +270,11 @@ static void signs_for_letters(struct copy *c)
 /* Bytes that the folded copy of raw takes at most, and one more. */
 static size_t room_for(const struct fold_table *t, struct slice raw)
 {
+	const unsigned char *rooms = fold_rooms(t);
 	size_t room = 1;
 
 	for (size_t i = 0; i < raw.len; i++)
-		room += fold_room(t, (unsigned char)raw.ptr[i]);
+		room += rooms[(unsigned char)raw.ptr[i]];
 	return room;
 }
 

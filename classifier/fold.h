@@ -26,8 +26,8 @@ MUST_USE enum rc fold_words(const struct fold_words *w, struct arena *a, struct 
 /* As fold_words_add, for this table. Not while others fold with it. */
 const char *fold_table_word(struct fold_table *t, struct slice key, struct slice value);
 const struct fold_words *fold_table_words(const struct fold_table *t);
-/* At most so many bytes does a character become whose UTF-8 begins with this byte; 1 for bytes that begin none. */
-size_t fold_room(const struct fold_table *t, unsigned char first);
+/* By first byte: at most so many bytes does a character become whose UTF-8 begins with it; 1 for bytes that begin none. */
+const unsigned char *fold_rooms(const struct fold_table *t);
 /* Steps 1 to 3 of docs/judgement.md 2.1 for one code point: UTF-8 in `out`, or a pointer into the table. Length 0: dropped. */
 struct slice fold_char(const struct fold_table *t, uint32_t cp, char out[FOLD_CHAR_MAX]);
 

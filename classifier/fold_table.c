@@ -59,9 +59,9 @@ struct slice fold_char(const struct fold_table *t, uint32_t cp, char out[FOLD_CH
 	return decompose(t, cp, out);
 }
 
-size_t fold_room(const struct fold_table *t, unsigned char first)
+const unsigned char *fold_rooms(const struct fold_table *t)
 {
-	return t->room[first];
+	return t->room;
 }
 
 const char *fold_table_word(struct fold_table *t, struct slice key, struct slice value)
