@@ -14,7 +14,7 @@
 #define WORDS_ALL 4
 #define CAP 6
 #define SHARE_BAD 0.7
-#define SHARE_HAM 0.5
+#define SHARE_HAM 0.3
 #define SIDE_MIN 20 /* texts of ham, and of spam and scam, that a language needs */
 #define REAL_MIN 20
 

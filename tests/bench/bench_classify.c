@@ -64,7 +64,7 @@ static void bench_fold(const struct fold_table *t, double limit_us)
 	report("fold", n, now_us() - start, bytes);
 }
 
-static void bench_verdict(struct scan *s, double limit_us)
+static void bench_verdict(struct scan *s, const char *what, double limit_us)
 {
 	static struct verdict v;
 	double start = now_us();
@@ -77,7 +77,7 @@ static void bench_verdict(struct scan *s, double limit_us)
 			classify(s, m, &v);
 			bytes += m.len;
 		}
-	report("verdict", n, now_us() - start, bytes);
+	report(what, n, now_us() - start, bytes);
 	for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
 		classify(s, slice_str(messages[i]), &v);
 		printf("  %-4s %.3f  %zu terms  %.40s…\n", label_name(v.label), v.score, v.terms,
@@ -146,6 +146,7 @@ int main(int argc, char **argv)
 	double limit_us = (argc > 1 ? atof(argv[1]) : 2) * 1e6, start = now_us();
 	OWN(fold_table_free) struct fold_table *table = NULL;
 	OWN(pack_free) struct pack *pack = NULL;
+	OWN(model_free) struct model *model = NULL;
 	OWN(scan_free) struct scan *scan = NULL;
 	struct complaints c;
 	struct err e = {0};
@@ -161,7 +162,13 @@ int main(int argc, char **argv)
 	printf("packs %s: %zu rules, loaded and checked in %.0f ms\n", pack_version(pack),
 		pack_rules(pack), (now_us() - start) / 1000);
 	bench_fold(table, limit_us);
-	bench_verdict(scan, limit_us);
+	bench_verdict(scan, "rules", limit_us);
+	if (model_load(SOURCE_DIR "/etc/model/shipped.khm", &model, &e) != RC_OK ||
+		scan_model(scan, model, &e) != RC_OK) {
+		fprintf(stderr, "%s\n", e.text);
+		return 1;
+	}
+	bench_verdict(scan, "and model", limit_us);
 	bench_hostile(pack, scan);
 	return 0;
 }
