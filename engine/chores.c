@@ -11,7 +11,8 @@
 #define HEAD_US (US_PER_S / 2)
 #define GAUGES_US (2 * US_PER_S)
 
-static struct metric *dirty_rows, *dirty_age, *outbox_rows, *outbox_age, *stopped, *failing;
+static struct metric *dirty_rows, *dirty_age, *outbox_rows, *outbox_age, *stopped, *failing,
+	*entries;
 
 void chores_init(struct chores *c, const struct engine_settings *s)
 {
@@ -28,6 +29,8 @@ void chores_init(struct chores *c, const struct engine_settings *s)
 		"keeper.");
 	outbox_age = metric_family(METRIC_GAUGE, "khien_outbox_oldest_seconds", "",
 		"How long the oldest of them has been seen to wait.");
+	entries = metric_family(
+		METRIC_GAUGE, "khien_blocklist_entries", "", "Entries of the newest release.");
 	stopped = metric_family(METRIC_GAUGE, "khien_partitions_stopped", "",
 		"Partitions that wait for a person; of the leading keeper.");
 	failing = metric_family(METRIC_GAUGE, "khien_chore_failing", "chore",
@@ -152,7 +155,8 @@ static enum rc measure(struct chores *c, struct pg *pg, int64_t now_us, struct e
 		" coalesce((SELECT id FROM dirty ORDER BY id LIMIT 1), 0),"
 		" (SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) o),"
 		" coalesce((SELECT id FROM outbox ORDER BY id LIMIT 1), 0),"
-		" (SELECT count(*) FROM part WHERE stopped <> '')";
+		" (SELECT count(*) FROM part WHERE stopped <> ''),"
+		" coalesce((SELECT count FROM list_head), 0)";
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_run(pg, sql, NULL, 0, &r, e);
 	int64_t mono_us = c->s.clk->mono_us(c->s.clk);
@@ -167,6 +171,8 @@ static enum rc measure(struct chores *c, struct pg *pg, int64_t now_us, struct e
 	metric_set(metric_at(outbox_age, NULL, NULL, NULL),
 		age_s(&c->outbox_id, &c->outbox_since_us, pg_int(r, 0, 3), mono_us));
 	metric_set(metric_at(stopped, NULL, NULL, NULL), (double)pg_int(r, 0, 4));
+	/* a release sets it, too; a keeper that has just begun to lead has made none */
+	metric_set(metric_at(entries, NULL, NULL, NULL), (double)pg_int(r, 0, 5));
 	return RC_OK;
 }
 
