@@ -63,7 +63,8 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 	buf_init(&b, 64u << 20);
 	if (!changes_args(x, &c))
 		return;
-	snprintf(key, sizeof(key), "%s/%lld/%d", c.list, (long long)c.after, c.service);
+	changes_key(key, c.list, c.after, c.service);
+	request_of(x)->service = c.service;
 	if (mirror_fresh(a, &mark) && strcmp(mark.list, c.list) == 0) {
 		if (waits(a, x, &c, mark.release))
 			return;

@@ -148,8 +148,8 @@ bool api_wait_for_release(struct api *a, struct exchange *x, int64_t after, int6
 /* Moves the long polls that are due to the database threads: release and change of lineage, deadline, a client that hung up. */
 /* Once more into the queue, by whoever holds it. False: we are stopping. */
 bool work_again(struct api *a, struct exchange *x);
-/* Which services streams that have `after` wait for; [0]: both. */
-void work_streams_at(struct api *a, int64_t after, bool wanted[]);
+/* Which services those who have `after` wait for; [0]: both. */
+void work_waits_at(struct api *a, int64_t after, bool wanted[]);
 void work_wake(struct api *a, int64_t release, bool other_list, int64_t mono_us);
 /* Whether the token of a request that needs one holds, asked in the ledger. False: answered. */
 bool identify(struct api *a, struct pg *pg, struct exchange *x);
@@ -175,8 +175,9 @@ MUST_USE enum rc notes_write(struct notes *n, struct pg *pg, struct err *e);
 
 /* "to" of an answer with changes; it stands before any value of a stranger's. */
 int64_t changes_to(struct slice changes);
+void changes_key(char out[96], const char *list, int64_t after, int service);
 /* ---- stream.c ---- */
-/* Makes the event of a release before the streams that wait for it are woken. */
+/* Makes the answer of a release before those who wait for it are woken. */
 void stream_prepare(
 	struct api *a, struct pg *pg, const struct list_mark *was, const struct list_mark *now);
 bool stream_idle(void *api, struct exchange *x);

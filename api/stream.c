@@ -56,6 +56,11 @@ static void heartbeat(const struct api *a, struct buf *b)
 		(long long)(age_us > 0 ? age_us / US_PER_S : 0));
 }
 
+void changes_key(char out[96], const char *list, int64_t after, int service)
+{
+	snprintf(out, 96, "%s/%lld/%d", list, (long long)after, service);
+}
+
 int64_t changes_to(struct slice changes)
 {
 	const char *at = strstr(changes.ptr, "\"to\":");
@@ -101,6 +106,13 @@ static enum rc event_make(struct api *a, struct pg *pg, const char *list, int64_
 			: rc == RC_CONFLICT                     ? RC_RETRY
 								: rc;
 	event_out(&b, list, buf_slice(&changes));
+	if (state >= 0) { /* long polls wait for the same */
+		buf_byte(&changes, '\n');
+		OWN(shared_free) struct shared *plain = text_of(&changes);
+		changes_key(key, list, after, service);
+		if (plain != NULL)
+			answers_put(a->answers, key, state, plain);
+	}
 	*out = text_of(&b);
 	if (*out == NULL)
 		return err_set(e, RC_LIMIT, "the changes are too large");
@@ -115,7 +127,7 @@ void stream_prepare(
 	bool wanted[1 + SERVICES];
 	struct err e;
 
-	work_streams_at(a, was->release, wanted);
+	work_waits_at(a, was->release, wanted);
 	for (int service = -1; service < SERVICES; service++) {
 		OWN(shared_free) struct shared *text = NULL;
 		struct list_mark mark;

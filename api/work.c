@@ -181,13 +181,13 @@ bool work_again(struct api *a, struct exchange *x)
 	return open;
 }
 
-void work_streams_at(struct api *a, int64_t after, bool wanted[])
+void work_waits_at(struct api *a, int64_t after, bool wanted[])
 {
 	for (int i = 0; i < 1 + SERVICES; i++)
 		wanted[i] = false;
 	pthread_mutex_lock(&a->lock);
 	for (struct exchange *x = a->waiting; x != NULL; x = *x_next(x))
-		if (x_streams(x) && request_of(x)->after == after)
+		if (request_of(x)->after == after)
 			wanted[1 + request_of(x)->service] = true;
 	pthread_mutex_unlock(&a->lock);
 }

@@ -98,8 +98,49 @@ static void test_well_formed(void)
 		SLICE("khn_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")));
 }
 
+static void test_base64(void)
+{
+	static const struct {
+		const char *in, *out; /* out NULL: refused */
+	} cases[] = {{"", ""}, {"YQ==", "a"}, {"YQ", "a"}, {"YWI=", "ab"}, {"YWJj", "abc"},
+		{"a2FubmVsOmtobl94LV8=", "kannel:khn_x-_"}, {"w60=", "í"}, {"YW\nJj", NULL},
+		{"YWJj YWJj", NULL}, {"!", NULL}, {"-_-_", NULL}, {"AA==", NULL}, {"YQBi", NULL},
+		{"YWJjZGVmZ2hpamtsbW5vcA==", NULL}, {"YWJjZGVmZ2hpamtsbW5v", "abcdefghijklmno"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char out[16];
+		CHECK_CASE("\"%s\"", cases[i].in);
+		bool ok = base64_decode(slice_str(cases[i].in), out, sizeof(out));
+		CHECK_INT(ok, cases[i].out != NULL);
+		if (ok && cases[i].out != NULL)
+			CHECK_STR(out, cases[i].out);
+	}
+}
+
+static void test_gunzip(void)
+{
+	static const uint8_t packed[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 0x4c, 0x4a, 0x06,
+		0, 0xc2, 0x41, 0x24, 0x35, 3, 0, 0, 0}; /* "abc" */
+	struct slice all = slice_of((const char *)packed, sizeof(packed));
+
+	for (size_t n = 0; n <= all.len; n++) {
+		BUF_OWN struct buf b;
+		CHECK_CASE("%zu bytes", n);
+		buf_init(&b, 3);
+		CHECK_INT(gunzip(slice_of(all.ptr, n), &b), n == all.len);
+		if (n == all.len)
+			CHECK_SLICE(buf_slice(&b), "abc");
+	}
+	BUF_OWN struct buf b;
+	buf_init(&b, 2);
+	CHECK_CASE("over the cap");
+	CHECK(!gunzip(all, &b));
+}
+
 int main(void)
 {
+	RUN(test_base64);
+	RUN(test_gunzip);
 	RUN(test_decode);
 	RUN(test_answers);
 	RUN(test_tokens_asked_for);
