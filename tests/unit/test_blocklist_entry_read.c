@@ -63,8 +63,8 @@ static void test_refused(void)
 		ENTRY("\"number\"", "\"1\"", "\"sms\"", "\"bar\"", "\"2026-01-01T24:00:00Z\""),
 		ENTRY("\"number\"", "\"1\"", "\"sms\"", "\"bar\"", "\"1960-01-01T00:00:00Z\""),
 		ENTRY("\"number\"", "\"1\"", "\"sms\"", "\"bar\"", "\"2026-01-01T0a:00:00Z\""),
-		"{\"scope\":\"number\",\"value\":\"1\",\"service\":\"sms\",\"action\":\"bar\","
-		"\"case\":\"c-1\"}",
+		("{\"scope\":\"number\",\"value\":\"1\",\"service\":\"sms\",\"action\":\"bar\","
+		 "\"case\":\"c-1\"}"),
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
