@@ -1,6 +1,8 @@
 /* Facts beside the reports, each kind into its table. The last record of a key wins, by its place in Kafka, so that a topic may be read
- * again. Answers to a poll that nobody asked are quarantined here, for only the ledger knows the polls. Leaves out contacts (contacts.c)
+ * again. A number that has another subscriber is judged again without what came before. Answers to a poll that nobody asked are quarantined here, for only the ledger knows the polls. Leaves out contacts (contacts.c)
  * and what follows from any of them. */
+#include <stdlib.h>
+
 #include "cases/ledger.h"
 
 /* An element of every column array, for one fact. */
@@ -234,9 +236,118 @@ static enum rc note_subscriptions(struct ledger *l, const struct ledger_settings
 	return run(l, sql, p, ARRAY_LEN(p), e);
 }
 
-enum rc facts_note(struct ledger *l, const struct ledger_settings *s, struct ledger_batch *b,
-	int64_t now_us, struct arena *a, struct err *e)
+static int by_place(const void *a, const void *b)
 {
+	const struct touched *x = a, *y = b;
+
+	if (x->sender_id != y->sender_id)
+		return x->sender_id < y->sender_id ? -1 : 1;
+	return (int)x->service - (int)y->service;
+}
+
+/* The senders that were reported and have another subscriber now, locked as everywhere. */
+static enum rc lock_reassigned(struct ledger *l, const struct ledger_batch *b, struct arena *a,
+	struct touched **out, size_t *n_out, struct err *e)
+{
+	static const char sql[] =
+		"SELECT s.id, t.service, s.value, s.attribution FROM sender s JOIN standing t"
+		" ON t.sender = s.id WHERE s.scope = 'number' AND s.value = ANY($1::text[])"
+		" ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s";
+	OWN(pg_free) struct pg_result *r = NULL;
+
+	arrays_begin(l);
+	struct pg_array *number = array_of(l, PG_TEXT);
+	for (size_t i = 0; i < b->n; i++) {
+		const struct filing *f = &b->filings[i];
+
+		if (f->disposition == DISP_ACCEPTED &&
+			(strcmp(f->fact->subscription.event, "reassigned") == 0 ||
+				strcmp(f->fact->subscription.event, "terminated") == 0))
+			pg_array_text(number, slice_str(f->fact->subscription.number.value));
+	}
+	*n_out = 0;
+	if (number->count == 0)
+		return RC_OK;
+	struct pg_param p[] = {pg_p_array(number)};
+	enum rc rc = pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
+	if (rc == RC_OK)
+		rc = pg_recv(l->pg, &r, e);
+	if (rc != RC_OK || pg_rows(r) == 0)
+		return rc;
+	struct touched *t = arena_array(a, (size_t)pg_rows(r), sizeof(*t));
+	if (t == NULL)
+		return err_set(e, RC_LIMIT, "ledger: the batch's memory is used up");
+	for (int i = 0; i < pg_rows(r); i++) {
+		struct slice value = pg_text(r, i, 2);
+
+		t[i] = (struct touched){
+			.sender_id = pg_int(r, i, 0),
+			.sender.scope = SCOPE_NUMBER,
+			.service = (enum service)pg_int(r, i, 1),
+			.attribution = attribution_parse(pg_text(r, i, 3)),
+			.floor = TIME_NONE,
+			.as_of = TIME_NONE,
+		};
+		if (value.len >= SENDER_TEXT)
+			return err_set(
+				e, RC_FATAL, "ledger: a sender of %zu characters", value.len);
+		memcpy(t[i].sender.value, value.ptr, value.len);
+	}
+	*n_out = (size_t)pg_rows(r);
+	qsort(t, *n_out, sizeof(*t), by_place);
+	*out = t;
+	return RC_OK;
+}
+
+/* What the machine decided of the former subscriber; people's and authorities' decisions stay. */
+static enum rc end_decisions(struct ledger *l, const struct touched *t, size_t n, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE action x SET state = 'lifted', reason = 'reassigned'"
+		" FROM unnest($1::bigint[], $2::smallint[], $3::text[]) u(sender, service, number)"
+		" WHERE x.sender = u.sender AND x.service = u.service AND x.origin = 'auto'"
+		" AND x.state IN ('wanted', 'admitted', 'held') AND x.decided_at <= (SELECT "
+		"max(b.at)"
+		" FROM subscription b WHERE b.number = u.number"
+		" AND b.event IN ('reassigned', 'terminated'))";
+
+	arrays_begin(l);
+	struct pg_array *sender = array_of(l, PG_INT8), *service = array_of(l, PG_INT2),
+			*number = array_of(l, PG_TEXT);
+	for (size_t i = 0; i < n; i++) {
+		pg_array_int(sender, t[i].sender_id);
+		pg_array_int(service, t[i].service);
+		pg_array_text(number, slice_str(t[i].sender.value));
+	}
+	struct pg_param p[] = {pg_p_array(sender), pg_p_array(service), pg_p_array(number)};
+	return run(l, sql, p, ARRAY_LEN(p), e);
+}
+
+static enum rc judge_reassigned(struct ledger *l, struct work *w, const struct ledger_batch *b,
+	int64_t now_us, struct arena *a, struct touched **touched, size_t *n_touched, struct err *e)
+{
+	struct touched *t = NULL;
+	size_t n = 0;
+	enum rc rc = lock_reassigned(l, b, a, &t, &n, e);
+
+	if (rc != RC_OK || n == 0)
+		return rc;
+	rc = end_decisions(l, t, n, e);
+	if (rc == RC_OK)
+		rc = votes_read(l, w, t, n, now_us, a, e);
+	if (rc != RC_OK)
+		return rc;
+	*touched = t;
+	*n_touched = n;
+	return RC_OK;
+}
+
+enum rc facts_note(struct ledger *l, const struct ledger_settings *s, struct work *w,
+	struct ledger_batch *b, int64_t now_us, struct arena *a, struct touched **touched,
+	size_t *n_touched, struct err *e)
+{
+	enum rc rc;
+
 	static const char provisioning[] = RESULT_SQL("provisioning_result"),
 			  notices[] = RESULT_SQL("notice_result");
 
@@ -250,7 +361,9 @@ enum rc facts_note(struct ledger *l, const struct ledger_settings *s, struct led
 	case FEED_NOTICE_RESULTS:
 		return note_results(l, s, b, notices, now_us, a, e);
 	case FEED_SUBSCRIPTIONS:
-		return note_subscriptions(l, s, b, now_us, a, e);
+		rc = note_subscriptions(l, s, b, now_us, a, e);
+		return rc == RC_OK ? judge_reassigned(l, w, b, now_us, a, touched, n_touched, e)
+				   : rc;
 	case FEED_COMPLAINTS:
 	case FEED_CONTACTS:
 		break;

@@ -122,7 +122,7 @@ static enum rc claim_facts(struct ledger *l, const struct ledger_settings *s, st
 	if (rc == RC_OK)
 		rc = b->of == FEED_CONTACTS
 			? contacts_note(l, s, w, b, now_us, a, touched, n_touched, e)
-			: facts_note(l, s, b, now_us, a, e);
+			: facts_note(l, s, w, b, now_us, a, touched, n_touched, e);
 	return rc == RC_OK ? pg_pipeline_end(l->pg, e) : rc;
 }
 

@@ -140,9 +140,10 @@ MUST_USE enum rc contacts_note(struct ledger *l, const struct ledger_settings *s
 MUST_USE enum rc contacts_mend(struct ledger *l, const struct work *w, const struct touched *t,
 	int64_t now_us, struct arena *a, int *sent, struct err *e);
 
-/* facts.c: the other facts, each into its table. */
-MUST_USE enum rc facts_note(struct ledger *l, const struct ledger_settings *s,
-	struct ledger_batch *b, int64_t now_us, struct arena *a, struct err *e);
+/* facts.c: the other facts, each into its table. Senders whose number has another subscriber are touched: what came before counts no more. */
+MUST_USE enum rc facts_note(struct ledger *l, const struct ledger_settings *s, struct work *w,
+	struct ledger_batch *b, int64_t now_us, struct arena *a, struct touched **touched,
+	size_t *n_touched, struct err *e);
 
 /* decided.c: what was decided before. */
 MUST_USE enum rc known_send(struct ledger *l, const struct pg_param touched[3], struct err *e);

@@ -338,8 +338,13 @@ static const char floors_sql[] =
 
 /* Also of new senders: a bank may be on the list before anybody reports it. */
 static const char protected_sql[] =
-	"SELECT s.place FROM unnest($1::text[], $2::text[], $3::smallint[], $4::int[])"
-	" s(scope, value, service, place) WHERE " PROTECTED_EXISTS("s.service", "$5::timestamptz");
+	"SELECT s.place, NULL::timestamptz FROM unnest($1::text[], $2::text[], $3::smallint[], "
+	"$4::int[])"
+	" s(scope, value, service, place) WHERE " PROTECTED_EXISTS("s.service", "$5::timestamptz")
+	/* another subscriber: what came before is not his */
+	" UNION ALL SELECT s.place, max(b.at) FROM unnest($1::text[], $2::text[], $4::int[])"
+	" s(scope, value, place) JOIN subscription b ON b.number = s.value"
+	" WHERE s.scope = 'number' AND b.event IN ('reassigned', 'terminated') GROUP BY s.place";
 
 static enum rc recv_floors(struct ledger *l, struct touched *t, size_t n, struct err *e)
 {
@@ -350,7 +355,7 @@ static enum rc recv_floors(struct ledger *l, struct touched *t, size_t n, struct
 		struct touched *one = place_of(r, i, t, n);
 		if (one == NULL)
 			return err_set(e, RC_FATAL, "ledger: a floor nobody asked for");
-		one->floor = pg_time_us(r, i, 1);
+		one->floor = later(one->floor, pg_time_us(r, i, 1));
 	}
 	return rc;
 }
@@ -364,7 +369,10 @@ static enum rc recv_protected(struct ledger *l, struct touched *t, size_t n, str
 		struct touched *one = place_of(r, i, t, n);
 		if (one == NULL)
 			return err_set(e, RC_FATAL, "ledger: a protection nobody asked for");
-		one->is_protected = true;
+		if (pg_null(r, i, 1))
+			one->is_protected = true;
+		else
+			one->floor = later(one->floor, pg_time_us(r, i, 1));
 	}
 	return rc;
 }

@@ -176,3 +176,40 @@ def test_two_workers_and_kills(site):
     s.settle()
     assert {r["missing"] for r in s.rows("SELECT missing FROM conservation")} == {0}
     compare.assert_same(s)
+
+
+def test_another_subscriber(site):
+    """A number that was given to somebody else is off the list at once; what was reported before never counts against the new
+    owner, whether it is read before the event or after it, and what is reported later counts from nothing."""
+    s, crowd, now = site(feeds=["subscriptions"]), Crowd(1, 0), time.time()
+
+    def against(n, ago, sender="0911112222"):
+        it = {"schema": "complaint/1", "report_id": f"s{sender}{n}", "channel": "care", "kind": "LD", "received_at": crowd.time(now - ago),
+              "reporter": f"09123456{n:02}", "sender": sender, "contact": {"matched": "yes"}}  # fmt: skip
+        return "k", json.dumps(it).encode()
+
+    def event(what, ago, number="0911112222"):
+        s.note("subscriptions", [json.dumps({"schema": "subscriptions/1", "msisdn": number, "event": what, "at": crowd.time(now - ago)}).encode()])
+        s.settle()
+
+    engine = s.start().wait_ready()
+    path = "/v1/lookup/0911112222?service=voice"
+    s.produce([against(n, 7200 + n) for n in range(5)])
+    s.settle()
+    assert engine.get(path).status_code == 200
+    event("ported_out", 4000)
+    assert engine.get(path).status_code == 200
+    event("reassigned", 3600)
+    assert engine.get(path).status_code == 204
+    assert s.rows("SELECT state, reason FROM action WHERE origin = 'auto' AND state <> 'superseded'") == [{"state": "lifted", "reason": "reassigned"}]
+    s.produce([against(n, 5000) for n in range(10, 20)] + [against(n, 600 + n) for n in range(20, 24)])
+    event("terminated", 3600, "0911113333")  # before any report: they come late
+    s.produce([against(n, 5000, "0911113333") for n in range(10)])
+    s.settle()
+    assert s.rows("SELECT * FROM wish") == []
+    assert sorted(r["votes"] for r in s.rows("SELECT votes FROM standing WHERE score > 0")) != []
+    s.produce([against(24, 300)])
+    s.settle()
+    assert engine.get(path).status_code == 200, "five reports about the new owner"
+    assert engine.get("/v1/lookup/0911113333?service=voice").status_code == 204
+    assert {r["missing"] for r in s.rows("SELECT missing FROM conservation")} == {0}
