@@ -60,7 +60,7 @@ DIR=$VAR/up
 # What came from another broker is another installation's.
 [ -z "$KAFKA" ] || DIR=$VAR/up-$(printf '%s' "$KAFKA" | tr -c 'A-Za-z0-9.' '-')
 KHIEN=$TOP/build/khien
-ENGINE='' BROKER='' STARTED=''
+ENGINE='' BROKER='' STARTED='' STAMP=''
 
 step() { printf '\033[1m== %s\033[0m\n' "$*"; }
 [ -t 1 ] || step() { printf '== %s\n' "$*"; }
@@ -159,7 +159,7 @@ prepare() {
 	[ -z "$KAFKA" ] || answers "${KAFKA%:*}" "${KAFKA##*:}" || die "nothing answers at $KAFKA"
 	if [ -n "$FRESH" ]; then
 		"$HERE/stand.sh" destroy --dir "$DIR/stand"
-		rm -rf "$DIR"/{keys,reports,sending,sent,token,khien.yaml,audit-heads.log}
+		rm -rf "$DIR"/{keys,reports,sending,sent,token,khien.yaml,active,audit-heads.log}
 	fi
 }
 
@@ -243,6 +243,12 @@ with open(path, "w", encoding="utf-8") as out:
     yaml.safe_dump(merged, out, allow_unicode=True)
 PY
 	MODE=$(sed -n 's/^mode: *//p' "$DIR/khien.yaml")
+	# What was checked and activated by an earlier start needs it no more: loading the packs takes seconds each time.
+	STAMP=$({
+		printf '%s\n' "$MODE"
+		find "$KHIEN" etc "$shielded" ${OVER:+"$OVER"} -type f -exec sha256sum {} + | sort
+	} | sha256sum)
+	[ "$(cat "$DIR/active" 2>/dev/null)" != "$STAMP" ] || return 0
 	"$KHIEN" check -c "$DIR/khien.yaml" >"$DIR/check.log" 2>&1 || {
 		cat "$DIR/check.log" >&2
 		die 'the configuration does not hold'
@@ -255,10 +261,13 @@ engine() {
 		cat "$DIR/migrate.log" >&2
 		die 'the schema could not be brought up to date; --fresh forgets the data of earlier runs'
 	}
-	"$KHIEN" activate -c "$DIR/khien.yaml" >"$DIR/activate.log" 2>&1 || {
-		cat "$DIR/activate.log" >&2
-		die 'mode, policy and rule packs could not be activated'
-	}
+	if [ "$(cat "$DIR/active" 2>/dev/null)" != "$STAMP" ]; then
+		"$KHIEN" activate -c "$DIR/khien.yaml" >"$DIR/activate.log" 2>&1 || {
+			cat "$DIR/activate.log" >&2
+			die 'mode, policy and rule packs could not be activated'
+		}
+		printf '%s\n' "$STAMP" >"$DIR/active"
+	fi
 	# In a session of its own: Ctrl-C is for this script, which ends things in order.
 	setsid "$KHIEN" run -c "$DIR/khien.yaml" >"$DIR/engine.log" 2>&1 7>&- &
 	ENGINE=$!
