@@ -128,7 +128,7 @@ def test_a_table_from_postgres(stand, world, kamailio):
         GRANT SELECT ON blk_htable, blk_exempt_htable TO kamailio"""
     )
     url = f"postgres://kamailio:kamailio@127.0.0.1:{stand.pg_port}/{world.site.database}"
-    k = kamailio("WITH_HTABLE", f'DB_URL="{url}"')
+    k = kamailio("WITH_HTABLE", f'DB_URL="{url}"', 'RELOAD_TIMER="name=khien;interval=1;mode=1"')
     rounds(k, world)
     world.lift(BLOCKED)
     wait_for("it is loaded", lambda: k.call(BLOCKED), 30)

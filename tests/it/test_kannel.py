@@ -66,12 +66,8 @@ class Kannel:
         return subprocess.run([TOP / "deploy/kannel/reload-lists.sh"], env={**os.environ, **words}, capture_output=True, text=True, timeout=60)
 
     def end(self):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
 
 
 @pytest.fixture
