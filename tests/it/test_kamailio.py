@@ -91,9 +91,13 @@ def rounds(k, world):
 
 
 def test_asking_redis(world, kamailio, tmp_path):
-    redis = private_redis.Server(tmp_path / "redis")
+    # As docs/clients.md tells: the module sends no user name, so the default user has the reader's rights.
+    rights = {line.split()[1]: line.split(maxsplit=4)[4] for line in (TOP / "deploy/redis/users.acl").read_text().splitlines()[1:]}
+    acl = [f"user default on nopass {rights['khien-reader']}", f"user khien-writer on >w {rights['khien-writer']}", "user khien-admin on >a ~* &* +@all"]
+    (tmp_path / "users.acl").write_text("\n".join(acl) + "\n")
+    redis = private_redis.Server(tmp_path / "redis", "--aclfile", str(tmp_path / "users.acl"), user="khien-admin", password="a")
     try:
-        world.site.settings["redis__urls"] = [redis.url]
+        world.site.settings["redis__urls"] = [redis.url.replace("://", "://khien-writer:w@")]
         world.engine.stop()
         world.engine = world.site.start("again", "keeper,api").wait_ready()
         wait_for("the copy", lambda: redis.client.get("blk:gen") == world.site.head(), 20)
