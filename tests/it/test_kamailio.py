@@ -18,7 +18,7 @@ BLOCKED, SHORT, OVER, THROTTLED, SMS = "84913000001", "19005454", "84913000002",
 class Kamailio:
     def __init__(self, folder, *defines):
         self.port, self.far, self.log_path = harness.free_port(), harness.free_port(), folder / "kamailio.log"
-        words = ["kamailio", "-f", TOP / "deploy/kamailio/kamailio.cfg", "-DD", "-E", "-m", "32", "-M", "4", "-n", "2", "-Y", folder, "-P", folder / "pid"]
+        words = ["/usr/sbin/kamailio", "-f", TOP / "deploy/kamailio/kamailio.cfg", "-DD", "-E", "-m", "32", "-M", "4", "-n", "2", "-Y", folder, "-P", folder / "pid"]
         words += ["-l", f"udp:127.0.0.1:{self.port}", "-A", f'NEXT_HOP="sip:127.0.0.1:{self.far}"']
         for define in defines:
             words += ["-A", define]

@@ -31,7 +31,7 @@ class Kannel:
             conf = conf.replace(old, new)
         (folder / "kannel.conf").write_text(conf)
         with open(folder / "bearerbox.log", "wb") as log:
-            self.process = subprocess.Popen(["bearerbox", folder / "kannel.conf"], cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(["/usr/sbin/bearerbox", folder / "kannel.conf"], cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_for(self.log, lambda: self.up(), 30)
 
     def log(self):
