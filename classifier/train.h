@@ -20,7 +20,9 @@ struct texts {
 	size_t doubles, conflicts,
 		empty; /* left out: same text; of them with another label; no text */
 	const struct fold_table *fold; /* the pack's */
-	struct arena *arena, *scratch;
+	struct arena **arena;          /* one a file */
+	size_t arenas;
+	struct arena *scratch;
 };
 
 /* The bytes of one file; texts_add reads it first. */

@@ -108,9 +108,19 @@ static void join_band(struct texts *t, const struct grams *g, const struct band 
 				join(t, b[i].text, b[k].text);
 }
 
+static size_t room_for(const struct texts *t)
+{
+	size_t room = 4096 + t->n * (sizeof(struct grams) + sizeof(struct band) + 16);
+
+	for (size_t i = 0; i < t->n; i++)
+		room += sizeof(uint32_t) *
+			(t->at[i].folded.len < GRAMS_MAX ? t->at[i].folded.len + 1 : GRAMS_MAX);
+	return room;
+}
+
 enum rc families_find(struct texts *t, struct err *e)
 {
-	OWN(arena_free) struct arena *a = arena_new((size_t)1 << 30);
+	OWN(arena_free) struct arena *a = arena_new(room_for(t));
 	struct grams *g = a != NULL ? arena_array(a, t->n + 1, sizeof(*g)) : NULL;
 	struct band *b = a != NULL ? arena_array(a, t->n + 1, sizeof(*b)) : NULL;
 

@@ -8,13 +8,13 @@
 
 #define COLUMNS 32
 #define TEXTS_MAX 500000
-#define TEXTS_BYTES ((size_t)1 << 30)
+#define GROWTH 160 /* a text and its folded copy, cut, against the bytes of its line, at most */
 
 enum rc texts_new(const struct pack *p, struct texts **out, struct err *e)
 {
 	OWN(texts_free) struct texts *t = calloc(1, sizeof(*t));
 
-	if (t == NULL || (t->arena = arena_new(TEXTS_BYTES)) == NULL ||
+	if (t == NULL ||
 		(t->scratch = arena_new((size_t)BOUND_CONTENT * FOLD_GROWTH * 25 + 65536)) == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
 	t->fold = p->fold;
@@ -27,7 +27,9 @@ void texts_free(struct texts *t)
 	if (t == NULL)
 		return;
 	free(t->at);
-	arena_free(t->arena);
+	for (size_t i = 0; i < t->arenas; i++)
+		arena_free(t->arena[i]);
+	free(t->arena);
 	arena_free(t->scratch);
 	free(t);
 }
@@ -113,7 +115,7 @@ static uint64_t key_of(struct slice folded)
 	return h;
 }
 
-static enum rc keep(struct texts *t, struct text *x, struct err *e)
+static enum rc keep(struct texts *t, struct arena *a, struct text *x, struct err *e)
 {
 	struct folded f;
 
@@ -125,10 +127,10 @@ static enum rc keep(struct texts *t, struct text *x, struct err *e)
 		return RC_OK;
 	}
 	f.text.len = f.text.len < MODEL_TEXT ? f.text.len : MODEL_TEXT;
-	x->folded = arena_copy(t->arena, f.text);
-	x->raw = arena_copy(t->arena, x->raw);
-	x->lang = arena_copy(t->arena, x->lang);
-	x->source = arena_copy(t->arena, x->source);
+	x->folded = arena_copy(a, f.text);
+	x->raw = arena_copy(a, x->raw);
+	x->lang = arena_copy(a, x->lang);
+	x->source = arena_copy(a, x->source);
 	x->key = key_of(x->folded);
 	if (t->n == t->room) {
 		size_t room = t->room * 2 + 1024;
@@ -146,16 +148,34 @@ static enum rc keep(struct texts *t, struct text *x, struct err *e)
 	return RC_OK;
 }
 
+/* Memory for one more file. */
+static struct arena *arena_for(struct texts *t, size_t len)
+{
+	struct arena **more = reallocarray(t->arena, t->arenas + 1, sizeof(*more));
+	struct arena *a;
+
+	if (more == NULL)
+		return NULL;
+	t->arena = more;
+	a = arena_new(len * GROWTH + 65536);
+	if (a != NULL)
+		t->arena[t->arenas++] = a;
+	return a;
+}
+
 enum rc texts_parse(struct texts *t, const char *path, struct slice all, bool always,
 	struct complaints *c, struct err *e)
 {
-	char *name = arena_fmt(t->arena, "%s", path);
+	struct arena *a = arena_for(t, all.len);
+	char *name = a != NULL ? arena_fmt(a, "%s", path) : NULL;
 	struct columns columns;
 	struct slice line;
 	const char *wrong;
 	size_t before = c->count;
 	int number = 1;
 
+	if (name == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
 	if (slice_starts(all, SLICE("\xEF\xBB\xBF")))
 		all = slice_of(all.ptr + 3, all.len - 3);
 	wrong = slice_line(&all, &line) ? read_header(line, &columns) : "no header line";
@@ -174,7 +194,7 @@ enum rc texts_parse(struct texts *t, const char *path, struct slice all, bool al
 			complain(c, path, number, "%s", wrong);
 			continue;
 		}
-		enum rc rc = keep(t, &x, e);
+		enum rc rc = keep(t, a, &x, e);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -216,6 +236,8 @@ enum rc texts_settle(struct texts *t, struct err *e)
 {
 	size_t n = 0;
 
+	if (t->n == 0)
+		return RC_OK;
 	qsort(t->at, t->n, sizeof(*t->at), by_key);
 	for (size_t i = 0; i < t->n; i++) {
 		if (n > 0 && t->at[n - 1].key == t->at[i].key) {
