@@ -11,9 +11,10 @@ struct table {
 	struct list_mark mark;
 	struct list_mark sms; /* count and digest of that service; list and release unused */
 	size_t bytes;
+	struct shard *shards[SHARDS];
+	/* not part of the list */
 	int pins;           /* atomic: who walks it; kept until they are done */
 	struct table *next; /* the writer's: the next one that was replaced */
-	struct shard *shards[SHARDS];
 };
 
 static inline uint16_t shard_index(uint64_t key)

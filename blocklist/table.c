@@ -76,7 +76,7 @@ enum rc table_edit(const struct table *from, struct edit *edits, size_t n, struc
 	if (t == NULL)
 		return RC_RETRY;
 	if (from != NULL) {
-		memcpy(t, from, sizeof(*t)); /* somebody may be pinning it just now */
+		memcpy(t, from, offsetof(struct table, pins)); /* it may just be pinned */
 		t->pins = 0;
 		t->next = NULL;
 	} else

@@ -197,6 +197,11 @@ static void *reader(void *arg)
 		last = out.release;
 		if (!mirror_mark(mirror, &mark, &synced) || mark.release < last)
 			atomic_fetch_add(&wrong, 1);
+		const struct table *t = mirror_pin(mirror);
+		table_mark(t, -1, &mark);
+		if (mark.release < last)
+			atomic_fetch_add(&wrong, 1);
+		mirror_unpin(t);
 	}
 	return NULL;
 }
