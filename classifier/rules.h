@@ -87,7 +87,8 @@ struct when_op {
 struct when {
 	struct when_op *op; /* in the order of a stack machine */
 	size_t ops;
-	uint64_t named; /* of the rules it names, bit number modulo 64: without one of them it is false */
+	uint64_t
+		named; /* of the rules it names, bit number modulo 64: without one of them it is false */
 };
 /* The number of the plain rule of this name; false when there is none. */
 struct when_names {
