@@ -97,8 +97,6 @@ static void walk(const struct event *e, size_t n, struct inside *who, int report
 enum rc spoofed_look(const struct policy *p, const struct vote *votes, size_t n, int64_t floor,
 	struct arena *scratch, struct spoofed *out)
 {
-	const struct vote **newest =
-		arena_array(scratch, BOUND_VOTES_PER_SENDER, sizeof(const struct vote *));
 	size_t some = 0, reporters = 0;
 
 	*out = (struct spoofed){.first_at = TIME_NONE, .at = TIME_NONE};
@@ -107,6 +105,8 @@ enum rc spoofed_look(const struct policy *p, const struct vote *votes, size_t n,
 	out->any = some > 0;
 	if (some < (size_t)p->spoofed_reporters)
 		return RC_OK;
+	const struct vote **newest = arena_array(
+		scratch, n < BOUND_VOTES_PER_SENDER ? n : BOUND_VOTES_PER_SENDER, sizeof(*newest));
 	if (newest == NULL)
 		return RC_LIMIT;
 	n = votes_newest(votes, n, newest);

@@ -219,10 +219,7 @@ static enum rc judge_class(const struct judge *j, const struct control *control,
 	struct touched *t, enum report_class c, struct arena *a)
 {
 	const struct policy *p = j->policy;
-	struct walk *w = arena_alloc(a, sizeof(*w));
-
-	if (w == NULL)
-		return RC_LIMIT;
+	struct walk walk, *w = &walk;
 	enum rc rc = ladder_walk(&p->ladder[c], c, p->window_s, p->contact_yes, t->votes,
 		t->n_votes, t->floor, a, w);
 	if (rc != RC_OK)
@@ -233,7 +230,7 @@ static enum rc judge_class(const struct judge *j, const struct control *control,
 	t->cls[c].one_leg_at = w->one_leg_at;
 	t->cls[c].n_episodes = w->episodes;
 	t->cls[c].earlier = w->earlier;
-	t->cls[c].episodes = arena_array(a, w->episodes, sizeof(*t->cls[c].episodes));
+	t->cls[c].episodes = arena_array(a, w->episodes, sizeof(struct decided));
 	if (w->episodes > 0 && t->cls[c].episodes == NULL)
 		return RC_LIMIT;
 	for (size_t i = 0; i < w->episodes; i++) {

@@ -259,6 +259,25 @@ static void test_newest(void)
 	CHECK_STR(t.cls[CLASS_SCAM].episodes[1].state, "wanted");
 }
 
+/* A batch of 4,000 senders, as a backlog has them: what one costs must not be what the largest would. */
+static void test_memory_of_a_sender(void)
+{
+	struct vote v[3];
+	struct control control = {.mode = "auto"};
+	OWN(arena_free) struct arena *a = arena_new(8u << 20);
+
+	votes_of(v, 3, 0);
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		v[i].spoof_at = v[i].first_at; /* the victim of a forged number */
+	for (int i = 0; i < 1000; i++) {
+		struct touched t = {
+			.attribution = ATTR_OTHER, .floor = TIME_NONE, .votes = v, .n_votes = 3};
+
+		CHECK_INT(judge_touched(judge, &control, T0, &t, 1, a), RC_OK);
+	}
+	CHECK(arena_used(a) < 1000 * 4096);
+}
+
 static void test_judging_in_little_memory(void)
 {
 	struct vote v[8];
@@ -297,6 +316,7 @@ int main(void)
 	RUN(test_what_becomes);
 	RUN(test_score_and_legs);
 	RUN(test_newest);
+	RUN(test_memory_of_a_sender);
 	RUN(test_judging_in_little_memory);
 	scan_free(scan);
 	judge_drop(judge);
