@@ -7,16 +7,15 @@
 
 /* Times are int64_t, named *_us: microseconds since 1970-01-01 UTC. */
 
-
 #define US_PER_S INT64_C(1000000)
 #define US_PER_HOUR (3600 * US_PER_S)
 #define US_PER_DAY (24 * US_PER_HOUR)
 #define TIME_NONE INT64_MIN /* "no such time" */
 
 struct clk {
-	int64_t (*now_us)(const struct clk *c);	 /* wall clock, UTC: terms, clocks, expiry */
+	int64_t (*now_us)(const struct clk *c);  /* wall clock, UTC: terms, clocks, expiry */
 	int64_t (*mono_us)(const struct clk *c); /* monotonic: deadlines, back-off */
-	int64_t fake_us;			 /* what clk_fake answers; moved by tests */
+	int64_t fake_us;                         /* what clk_fake answers; moved by tests */
 };
 
 extern const struct clk clk_system;

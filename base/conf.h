@@ -4,7 +4,16 @@
 
 #include "base/yaml.h"
 
-enum conf_type { CONF_TEXT, CONF_INT, CONF_REAL, CONF_BOOL, CONF_SPAN_S, CONF_LIST, CONF_FILE, CONF_CHOICE };
+enum conf_type {
+	CONF_TEXT,
+	CONF_INT,
+	CONF_REAL,
+	CONF_BOOL,
+	CONF_SPAN_S,
+	CONF_LIST,
+	CONF_FILE,
+	CONF_CHOICE
+};
 
 struct conf_item {
 	const char *name; /* "redis.urls" */
@@ -27,8 +36,8 @@ struct conf;
 
 /* Reads a file against the tables. RC_INVALID: `c` holds every error with file and line, nothing is loaded. Relative paths of
  * CONF_FILE items are taken from the configuration file's folder; `$NAME` at the start of a scalar is the environment's value. */
-MUST_USE enum rc conf_load(const char *path, const struct conf_table *const *tables, size_t n, struct complaints *c,
-			   struct conf **out, struct err *e);
+MUST_USE enum rc conf_load(const char *path, const struct conf_table *const *tables, size_t n,
+	struct complaints *c, struct conf **out, struct err *e);
 void conf_free(struct conf *c);
 OWNER(conf_free, struct conf);
 /* Asking for a name that no table has is a bug of ours (assert). */
@@ -41,6 +50,7 @@ const char *conf_at(const struct conf *c, const char *name, size_t i);
 int conf_line(const struct conf *c, const char *name); /* 0 when the default is used */
 const char *conf_path(const struct conf *c);
 /* The whole file of a secret or other file item, trimmed of one final newline, into `out`. */
-MUST_USE enum rc conf_read_file(const struct conf *c, const char *name, struct buf *out, struct err *e);
+MUST_USE enum rc conf_read_file(
+	const struct conf *c, const char *name, struct buf *out, struct err *e);
 /* Writes the reference page (Markdown) of the tables. */
 void conf_reference(const struct conf_table *const *tables, size_t n, struct buf *out);

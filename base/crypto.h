@@ -4,8 +4,8 @@
 #include "base/slice.h"
 
 #define SHA256_LEN 32
-#define MAC_LEN 16     /* HMAC-SHA-256 cut to 128 bits: database keys */
-#define SEAL_EXTRA 28  /* nonce 12 + tag 16: a sealed field is this much longer than the plain one */
+#define MAC_LEN 16    /* HMAC-SHA-256 cut to 128 bits: database keys */
+#define SEAL_EXTRA 28 /* nonce 12 + tag 16: a sealed field is this much longer than the plain one */
 #define KEY_LEN 32
 
 void sha256(struct slice s, uint8_t out[SHA256_LEN]);
@@ -15,7 +15,8 @@ uint64_t random_u64(void);
 /* The installation's secrets: one folder of 32-byte files named mac.key (pseudonyms, report ids), wrap.key (wraps subject keys and
  * sealed fields), token.key (API tokens). Created by keys_create with mode 0600; a group- or world-readable file is refused. */
 struct keys;
-MUST_USE enum rc keys_create(const char *dir, struct err *e); /* RC_CONFLICT when there are keys already */
+MUST_USE enum rc keys_create(
+	const char *dir, struct err *e); /* RC_CONFLICT when there are keys already */
 /* RC_NONE: a key is missing; RC_DENIED: others may look at one, or we may not; RC_INVALID: not 32 bytes. */
 MUST_USE enum rc keys_open(const char *dir, struct keys **out, struct err *e);
 void keys_free(struct keys *k);

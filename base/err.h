@@ -5,19 +5,19 @@
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 /* A local that owns: `OWN(thing_free) struct thing *t = NULL;` calls thing_free(t) at scope end. The destructor `f` must
  * have been declared with OWNER(f, type): it takes the pointer and accepts NULL. */
-#define OWNER(f, type)                                                                             \
-	static inline void f##_own(type **p)                                                       \
-	{                                                                                          \
-		f(*p);                                                                             \
-	}                                                                                          \
+#define OWNER(f, type)                       \
+	static inline void f##_own(type **p) \
+	{                                    \
+		f(*p);                       \
+	}                                    \
 	struct own_needs_a_semicolon
 #define OWN(f) __attribute__((cleanup(f##_own)))
 /* Hands an owned pointer over: yields it and leaves NULL behind. */
-#define TAKE(p)                                                                                    \
-	({                                                                                         \
-		__typeof__(p) taken_ = (p);                                                        \
-		(p) = NULL;                                                                        \
-		taken_;                                                                            \
+#define TAKE(p)                             \
+	({                                  \
+		__typeof__(p) taken_ = (p); \
+		(p) = NULL;                 \
+		taken_;                     \
 	})
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -9,7 +9,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
  * "". Histograms use fixed buckets 1 ms … 60 s and are observed in seconds. Never fails: over the bound of families a shared
  * "khien_metrics_overflow" is returned. */
 struct metric;
-struct metric *metric_family(enum metric_kind kind, const char *name, const char *labels, const char *help);
+struct metric *metric_family(
+	enum metric_kind kind, const char *name, const char *labels, const char *help);
 /* The cell of one set of label values (comma-free texts, in the order of `labels`; NULL-ended). At most 1,000 cells a family, then
  * the cell "other" is shared. Cells live for ever. */
 struct metric_cell;

@@ -18,15 +18,31 @@ struct sender {
 enum sender_found {
 	SENDER_OK,
 	SENDER_WITHHELD, /* the network hid it: "", "anonymous", "private", "unknown", "withheld", "an danh" … */
-	SENDER_OLD,	 /* an 11-digit number of before 2018 reported after 2019-07-01T00:00+07:00: only a hint */
-	SENDER_INVALID,	 /* no sender at all, or outside the number plan */
+	SENDER_OLD, /* an 11-digit number of before 2018 reported after 2019-07-01T00:00+07:00: only a hint */
+	SENDER_INVALID, /* no sender at all, or outside the number plan */
 };
 
-enum attribution { ATTR_OWN, ATTR_OTHER, ATTR_FOREIGN, ATTR_SHORT, ATTR_BRANDNAME, ATTR_UNATTRIBUTED };
+enum attribution {
+	ATTR_OWN,
+	ATTR_OTHER,
+	ATTR_FOREIGN,
+	ATTR_SHORT,
+	ATTR_BRANDNAME,
+	ATTR_UNATTRIBUTED
+};
 
 enum number_class {
-	NUM_MOBILE, NUM_FIXED, NUM_TOLLFREE, NUM_PREMIUM, NUM_VOIP, NUM_FOREIGN, NUM_SHORT, NUM_EMERGENCY, NUM_OWN_SERVICE,
-	NUM_NAME, NUM_UNKNOWN
+	NUM_MOBILE,
+	NUM_FIXED,
+	NUM_TOLLFREE,
+	NUM_PREMIUM,
+	NUM_VOIP,
+	NUM_FOREIGN,
+	NUM_SHORT,
+	NUM_EMERGENCY,
+	NUM_OWN_SERVICE,
+	NUM_NAME,
+	NUM_UNKNOWN
 };
 
 struct plan;
@@ -34,21 +50,25 @@ struct plan;
 /* Reads plan.csv, short.csv, old_prefixes.csv and portability.csv of `dir`; own_carrier names the carrier that we are. RC_INVALID
  * with every "file:line: what" in `c`. */
 struct complaints;
-MUST_USE enum rc plan_load(const char *dir, const char *own_carrier, struct complaints *c, struct plan **out, struct err *e);
+MUST_USE enum rc plan_load(const char *dir, const char *own_carrier, struct complaints *c,
+	struct plan **out, struct err *e);
 void plan_free(struct plan *p);
 OWNER(plan_free, struct plan);
 
 /* Any written form: full-width and Arabic digits, spaces, dots, dashes, brackets, +84, 0084, 84, 0. occurred_us decides how an
  * old 11-digit number is read (border 2019-07-01T00:00+07:00): before it is mapped, SENDER_OLD after, with the mapped number in *out as hint.
  * Thread-safe, no allocation. On SENDER_INVALID `why` (static text) says what was wrong. */
-enum sender_found sender_parse(const struct plan *p, struct slice raw, int64_t occurred_us, struct sender *out, const char **why);
+enum sender_found sender_parse(const struct plan *p, struct slice raw, int64_t occurred_us,
+	struct sender *out, const char **why);
 /* A subscriber's own number (reporter): E.164 or national mobile/fixed digits. False when it is none. */
 bool msisdn_parse(const struct plan *p, struct slice raw, struct sender *out);
 /* Portability table first, then prefix, else unattributed; *by_table tells which. carrier may be NULL. */
-enum attribution sender_attribution(const struct plan *p, const struct sender *s, const char **carrier, bool *by_table);
+enum attribution sender_attribution(
+	const struct plan *p, const struct sender *s, const char **carrier, bool *by_table);
 enum number_class sender_class(const struct plan *p, const struct sender *s);
-const char *scope_name(enum scope s);	       /* "number", "short", "name", "none" */
-enum scope scope_parse(struct slice s);	       /* SCOPE_NONE when it is none of them */
+const char *scope_name(enum scope s);               /* "number", "short", "name", "none" */
+enum scope scope_parse(struct slice s);             /* SCOPE_NONE when it is none of them */
 enum attribution attribution_parse(struct slice s); /* ATTR_UNATTRIBUTED when it is none of them */
-const char *attribution_name(enum attribution a); /* "own", "other", "foreign", "short", "brandname", "unattributed" */
+const char *attribution_name(
+	enum attribution a); /* "own", "other", "foreign", "short", "brandname", "unattributed" */
 const char *number_class_name(enum number_class c);

@@ -13,15 +13,15 @@ struct slice {
 	size_t len;
 };
 
-#define SLICE(literal) ((struct slice){ "" literal, sizeof(literal) - 1 })
+#define SLICE(literal) ((struct slice){"" literal, sizeof(literal) - 1})
 
 static inline struct slice slice_of(const char *ptr, size_t len)
 {
-	return (struct slice){ ptr, len };
+	return (struct slice){ptr, len};
 }
 static inline struct slice slice_str(const char *s) /* NULL gives the empty slice */
 {
-	return (struct slice){ s, s != NULL ? strlen(s) : 0 };
+	return (struct slice){s, s != NULL ? strlen(s) : 0};
 }
 static inline bool slice_eq(struct slice a, struct slice b)
 {
@@ -40,7 +40,8 @@ MUST_USE enum rc slice_u64(struct slice s, uint64_t *out);
 MUST_USE enum rc slice_i64(struct slice s, int64_t *out);
 /* The bytes of the first UTF-8 character (strict, as below) and its code point; 0 when there is none. */
 size_t slice_utf8(struct slice s, uint32_t *cp);
-bool slice_utf8_valid(struct slice s); /* strict: no overlong forms, no surrogates, at most U+10FFFF */
+bool slice_utf8_valid(
+	struct slice s); /* strict: no overlong forms, no surrogates, at most U+10FFFF */
 
 /* Owns and grows. After a failed append (out of memory or over `cap`) `failed` stays true and later appends do nothing, so a
  * writer checks once at the end. The content is always followed by a NUL that is not counted. */
@@ -57,10 +58,11 @@ void buf_add(struct buf *b, struct slice s);
 void buf_byte(struct buf *b, char c);
 void buf_fmt(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_hex(struct buf *b, const void *bytes, size_t len);
-void buf_json(struct buf *b, struct slice s); /* a JSON string with quotes; invalid UTF-8 bytes become U+FFFD */
+void buf_json(struct buf *b,
+	struct slice s); /* a JSON string with quotes; invalid UTF-8 bytes become U+FFFD */
 static inline struct slice buf_slice(const struct buf *b)
 {
-	return (struct slice){ b->ptr != NULL ? b->ptr : "", b->len };
+	return (struct slice){b->ptr != NULL ? b->ptr : "", b->len};
 }
 /* OWNs a struct buf by value: `BUF_OWN struct buf b; buf_init(&b, cap);` */
 #define BUF_OWN __attribute__((cleanup(buf_done)))

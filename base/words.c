@@ -11,29 +11,31 @@ static bool parse(const char *const *names, size_t n, struct slice s, size_t *ou
 	return false;
 }
 
-#define WORDS(word, names) \
-	const char *word##_name(enum word w) \
-	{ \
+#define WORDS(word, names)                                            \
+	const char *word##_name(enum word w)                          \
+	{                                                             \
 		return (size_t)w < ARRAY_LEN(names) ? names[w] : "?"; \
-	} \
-	bool word##_parse(struct slice s, enum word *out) \
-	{ \
-		size_t i; \
-		if (!parse(names, ARRAY_LEN(names), s, &i)) \
-			return false; \
-		*out = (enum word)i; \
-		return true; \
+	}                                                             \
+	bool word##_parse(struct slice s, enum word *out)             \
+	{                                                             \
+		size_t i;                                             \
+		if (!parse(names, ARRAY_LEN(names), s, &i))           \
+			return false;                                 \
+		*out = (enum word)i;                                  \
+		return true;                                          \
 	}
 
-static const char *const dispositions[] = { "accepted", "rejected", "duplicate", "routed", "quarantined" };
-static const char *const kinds[] = { "S", "V", "LD" };
-static const char *const services[] = { "sms", "voice" };
-static const char *const channels[] = { "sms156", "sms5656", "voice156", "portal", "app", "care", "authority", "network" };
-static const char *const matches[] = { "unchecked", "yes", "no" };
-static const char *const origins[] = { "unknown", "own", "other", "foreign" };
-static const char *const classes[] = { "nuisance", "scam" };
-static const char *const rungs[] = { "observe", "verify", "throttle", "bar", "bar_both", "recall" };
-static const char *const labels[] = { "", "ham", "spam", "scam" };
+static const char *const dispositions[] = {
+	"accepted", "rejected", "duplicate", "routed", "quarantined"};
+static const char *const kinds[] = {"S", "V", "LD"};
+static const char *const services[] = {"sms", "voice"};
+static const char *const channels[] = {
+	"sms156", "sms5656", "voice156", "portal", "app", "care", "authority", "network"};
+static const char *const matches[] = {"unchecked", "yes", "no"};
+static const char *const origins[] = {"unknown", "own", "other", "foreign"};
+static const char *const classes[] = {"nuisance", "scam"};
+static const char *const rungs[] = {"observe", "verify", "throttle", "bar", "bar_both", "recall"};
+static const char *const labels[] = {"", "ham", "spam", "scam"};
 
 WORDS(disposition, dispositions)
 WORDS(kind, kinds)

@@ -7,11 +7,21 @@
 enum disposition { DISP_ACCEPTED, DISP_REJECTED, DISP_DUPLICATE, DISP_ROUTED, DISP_QUARANTINED };
 #define DISPOSITIONS 5
 bool disposition_parse(struct slice s, enum disposition *out);
-const char *disposition_name(enum disposition d); /* "accepted", "rejected", "duplicate", "routed", "quarantined" */
+const char *disposition_name(
+	enum disposition d); /* "accepted", "rejected", "duplicate", "routed", "quarantined" */
 
 enum kind { KIND_S, KIND_V, KIND_LD };
 enum service { SERVICE_SMS, SERVICE_VOICE };
-enum channel { CH_SMS156, CH_SMS5656, CH_VOICE156, CH_PORTAL, CH_APP, CH_CARE, CH_AUTHORITY, CH_NETWORK };
+enum channel {
+	CH_SMS156,
+	CH_SMS5656,
+	CH_VOICE156,
+	CH_PORTAL,
+	CH_APP,
+	CH_CARE,
+	CH_AUTHORITY,
+	CH_NETWORK
+};
 enum matched { MATCHED_UNCHECKED, MATCHED_YES, MATCHED_NO };
 enum origin { ORIGIN_UNKNOWN, ORIGIN_OWN, ORIGIN_OTHER, ORIGIN_FOREIGN };
 const char *kind_name(enum kind k);
@@ -41,10 +51,10 @@ struct vote {
 	int64_t first_at, last_at, verified_at, scam_at, yes_at, spoof_at;
 };
 enum rung { RUNG_OBSERVE, RUNG_VERIFY, RUNG_THROTTLE, RUNG_BAR, RUNG_BAR_BOTH, RUNG_RECALL };
-const char *rung_name(enum rung r); /* "observe", "verify", "throttle", "bar", "bar_both", "recall" */
+const char *rung_name(
+	enum rung r); /* "observe", "verify", "throttle", "bar", "bar_both", "recall" */
 bool rung_parse(struct slice s, enum rung *out);
 
 enum label { LABEL_NONE, LABEL_HAM, LABEL_SPAM, LABEL_SCAM }; /* NONE: there was no text */
-bool label_parse(struct slice s, enum label *out); /* "", "ham", "spam", "scam" */
-const char *label_name(enum label l); /* "", "ham", "spam", "scam" */
-
+bool label_parse(struct slice s, enum label *out);            /* "", "ham", "spam", "scam" */
+const char *label_name(enum label l);                         /* "", "ham", "spam", "scam" */

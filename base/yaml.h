@@ -8,10 +8,10 @@ enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml {
 	enum yaml_kind kind;
-	int line;	    /* 1-based */
+	int line;           /* 1-based */
 	struct slice key;   /* of a map's child; empty elsewhere */
 	struct slice value; /* of a scalar; NUL-terminated */
-	bool quoted;	    /* the scalar stood in quotes */
+	bool quoted;        /* the scalar stood in quotes */
 	const struct yaml *child, *next;
 	size_t count; /* children */
 };
@@ -19,8 +19,10 @@ struct yaml {
 struct yaml_doc;
 
 /* Reads one document of at most cap_bytes. RC_INVALID with "file:line: why"; RC_NONE when there is no such file. */
-MUST_USE enum rc yaml_load(const char *path, size_t cap_bytes, struct yaml_doc **out, struct err *e);
-MUST_USE enum rc yaml_parse(const char *name, struct slice text, struct yaml_doc **out, struct err *e);
+MUST_USE enum rc yaml_load(
+	const char *path, size_t cap_bytes, struct yaml_doc **out, struct err *e);
+MUST_USE enum rc yaml_parse(
+	const char *name, struct slice text, struct yaml_doc **out, struct err *e);
 /* The symbol is another one: libyaml exports its own yaml_free, and would call ours instead. */
 void yaml_free(struct yaml_doc *d) __asm__("khien_yaml_free");
 OWNER(yaml_free, struct yaml_doc);
@@ -38,15 +40,19 @@ void complain(struct complaints *c, const char *file, int line, const char *fmt,
 /* Takes a cause that names file and line already, as yaml_parse gives it. */
 void complain_text(struct complaints *c, const char *text);
 /* The child, or NULL after complaining at the map's line that the key is missing. */
-const struct yaml *yaml_need(const struct yaml *map, const char *file, const char *key, struct complaints *c);
+const struct yaml *yaml_need(
+	const struct yaml *map, const char *file, const char *key, struct complaints *c);
 /* Typed readers: on a wrong type or range they complain and return false. An absent key (node NULL) complains. */
-bool yaml_int(const struct yaml *n, const char *file, int64_t min, int64_t max, int64_t *out, struct complaints *c);
-bool yaml_real(const struct yaml *n, const char *file, double min, double max, double *out, struct complaints *c);
+bool yaml_int(const struct yaml *n, const char *file, int64_t min, int64_t max, int64_t *out,
+	struct complaints *c);
+bool yaml_real(const struct yaml *n, const char *file, double min, double max, double *out,
+	struct complaints *c);
 bool yaml_bool(const struct yaml *n, const char *file, bool *out, struct complaints *c);
 /* "90s", "15m", "24h", "7d" or a bare number of seconds. */
 bool yaml_span_s(const struct yaml *n, const char *file, int64_t *out, struct complaints *c);
 /* Complains about every child key that is not in the NULL-ended list. */
-bool yaml_only(const struct yaml *map, const char *file, const char *const *keys, struct complaints *c);
+bool yaml_only(
+	const struct yaml *map, const char *file, const char *const *keys, struct complaints *c);
 /* The same readings of a bare text. */
 MUST_USE enum rc yaml_as_real(struct slice s, double *out);
 MUST_USE enum rc yaml_as_bool(struct slice s, bool *out);

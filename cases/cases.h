@@ -210,11 +210,12 @@ MUST_USE enum rc artifact_store(struct pg *c, const char *kind, const char *vers
 MUST_USE enum rc artifact_fetch(
 	struct pg *c, const uint8_t hash[SHA256_LEN], const char *dir, struct err *e);
 MUST_USE enum rc control_activate(struct pg *c, const char *mode, const uint8_t policy[SHA256_LEN],
-	const uint8_t rules[SHA256_LEN], const uint8_t *model /* NULL: none */, int64_t now_us, const char *actor, struct err *e);
+	const uint8_t rules[SHA256_LEN], const uint8_t *model /* NULL: none */, int64_t now_us,
+	const char *actor, struct err *e);
 
 /* The kill switch stops automatic additions to the list, on every instance within a second, until it is turned off; what is listed stays. */
-MUST_USE enum rc control_kill_switch(struct pg *c, bool on, int64_t now_us, const char *actor,
-	bool *changed, struct err *e);
+MUST_USE enum rc control_kill_switch(
+	struct pg *c, bool on, int64_t now_us, const char *actor, bool *changed, struct err *e);
 
 /* ---- schema ---- */
 /* Applies sql/NNNN_*.sql of dir in order under an advisory lock, each file in its own transaction, checksums kept; repeatable, safe at once and

@@ -17,29 +17,37 @@ struct fold_table; /* homoglyphs; immutable */
 MUST_USE enum rc fold_table_load(const char *path, struct fold_table **out, struct err *e);
 void fold_table_free(struct fold_table *t);
 OWNER(fold_table_free, struct fold_table);
-MUST_USE enum rc fold(const struct fold_table *t, struct slice raw, struct arena *a, struct folded *out);
+MUST_USE enum rc fold(
+	const struct fold_table *t, struct slice raw, struct arena *a, struct folded *out);
 
 /* ---- campaigns ---- */
 
 #define SKETCH_KEPT 32 /* hashes */
 #define SKETCH_BANDS 16
-#define SKETCH_LEAST 6	   /* features below which a text is too short to be compared */
+#define SKETCH_LEAST 6   /* features below which a text is too short to be compared */
 #define SKETCH_ALIKE 0.3 /* from here on two texts are copies of one campaign */
 
 /* What a text has in common with its copies (docs/judgement.md 2.3). Two texts are candidates when they share a band key (of the same
  * number or not: keys of different bands do not meet), and copies when sketch_alike is SKETCH_ALIKE or more. */
 struct sketch {
-	uint64_t fingerprint; /* a simhash: names a campaign */
+	uint64_t fingerprint;            /* a simhash: names a campaign */
 	uint32_t kept, low[SKETCH_KEPT]; /* ascending */
-	uint32_t bands; /* SKETCH_BANDS, or 0: too short */
+	uint32_t bands;                  /* SKETCH_BANDS, or 0: too short */
 	uint64_t band[SKETCH_BANDS];
 };
 void sketch_make(struct slice folded, struct sketch *out);
-double sketch_alike(const struct sketch *a, const struct sketch *b); /* 0..1, symmetric; 1 with itself unless too short */
+double sketch_alike(const struct sketch *a,
+	const struct sketch *b); /* 0..1, symmetric; 1 with itself unless too short */
 
 /* ---- evidence ---- */
 
-enum evidence_kind { EVIDENCE_DOMAIN, EVIDENCE_URL, EVIDENCE_PHONE, EVIDENCE_ACCOUNT, EVIDENCE_HANDLE };
+enum evidence_kind {
+	EVIDENCE_DOMAIN,
+	EVIDENCE_URL,
+	EVIDENCE_PHONE,
+	EVIDENCE_ACCOUNT,
+	EVIDENCE_HANDLE
+};
 enum { /* flags of domains and urls */
 	EVIDENCE_SHORTENER = 1,
 	EVIDENCE_LOOKALIKE = 2,
@@ -50,7 +58,8 @@ enum { /* flags of domains and urls */
 struct evidence {
 	enum evidence_kind kind;
 	unsigned flags;
-	struct slice value; /* normalised: "vcb-abc.top", "vcb-abc.top/x", "84912345678", "0123456789", "zalo:84912345678" */
+	struct slice
+		value; /* normalised: "vcb-abc.top", "vcb-abc.top/x", "84912345678", "0123456789", "zalo:84912345678" */
 	uint32_t raw_at, raw_len; /* where it stands in the raw text */
 };
 const char *evidence_name(enum evidence_kind k); /* "domain", "url", "phone", "account", "handle" */
@@ -62,7 +71,8 @@ const char *evidence_flag(unsigned flags, size_t n);
 struct pack; /* compiled rule packs; immutable, shared by threads */
 /* Reads every *.yaml of rules_dir in byte order. RC_INVALID: every "file:line: what" in c (bad pattern, slow pattern, failing example,
  * unknown key, double symbol); nothing is loaded. */
-MUST_USE enum rc pack_load(const char *rules_dir, const char *fold_table_path, struct complaints *c, struct pack **out, struct err *e);
+MUST_USE enum rc pack_load(const char *rules_dir, const char *fold_table_path, struct complaints *c,
+	struct pack **out, struct err *e);
 void pack_free(struct pack *p);
 OWNER(pack_free, struct pack);
 const char *pack_version(const struct pack *p); /* "vn-2026.11", joined by "+" when several */
@@ -73,14 +83,15 @@ struct term {
 	const char *name; /* symbol; lives as long as the pack */
 	double weight;
 	enum label label;
-	struct slice match; /* raw text that matched; empty for combinations; borrowed from the content */
-	uint32_t raw_at;    /* where in the raw content */
+	struct slice
+		match; /* raw text that matched; empty for combinations; borrowed from the content */
+	uint32_t raw_at; /* where in the raw content */
 };
 struct verdict {
 	enum label label;
-	double score; /* calibrated probability of spam or scam, 0..1 */
-	bool undecided; /* a match limit was hit: the rule did not count */
-	bool cut;	/* content was longer than BOUND_CONTENT */
+	double score;         /* calibrated probability of spam or scam, 0..1 */
+	bool undecided;       /* a match limit was hit: the rule did not count */
+	bool cut;             /* content was longer than BOUND_CONTENT */
 	uint64_t fingerprint; /* sketch.fingerprint */
 	struct sketch sketch;
 	struct folded folded; /* the text that was judged; lives until the scan's next text */
@@ -89,12 +100,14 @@ struct verdict {
 	size_t evidences;
 	struct evidence evidence[BOUND_EVIDENCE]; /* values live until the scan's next text */
 	size_t shadows;
-	struct term shadow[BOUND_SHADOWS]; /* rules on trial that fired: they changed nothing; strongest first */
+	struct term shadow
+		[BOUND_SHADOWS]; /* rules on trial that fired: they changed nothing; strongest first */
 };
 
 /* The evidence in a text (docs/judgement.md 2.4), as the verdict has it; f is raw folded with the pack's own table. A pure function. Values live in
  * the arena. RC_LIMIT: the arena is full. */
-MUST_USE enum rc pack_extract(const struct pack *p, const struct folded *f, struct arena *a, struct evidence out[BOUND_EVIDENCE], size_t *n);
+MUST_USE enum rc pack_extract(const struct pack *p, const struct folded *f, struct arena *a,
+	struct evidence out[BOUND_EVIDENCE], size_t *n);
 
 struct scan; /* a thread's scratch: match data, JIT stack, hs scratch, arena */
 MUST_USE enum rc scan_new(const struct pack *p, struct scan **out, struct err *e);
@@ -133,10 +146,13 @@ size_t texts_count(const struct texts *t);
 
 struct train_options {
 	const char *version; /* 1 to 39 of a-z 0-9 . - */
-	unsigned bits;	     /* 2^bits weights a head: 10 to 22 */
-	double cost;	     /* how much a mistake weighs against large weights */
+	unsigned bits;       /* 2^bits weights a head: 10 to 22 */
+	double cost;         /* how much a mistake weighs against large weights */
 };
-#define TRAIN_OPTIONS {.version = "local", .bits = 17, .cost = 8}
+#define TRAIN_OPTIONS                                     \
+	{                                                 \
+		.version = "local", .bits = 17, .cost = 8 \
+	}
 /* A whole model file into `out` (its cap at least 256 MiB) and a report for people into `report`. Deterministic. RC_INVALID: no ham, or no spam and scam. */
 MUST_USE enum rc model_train(const struct texts *t, const struct train_options *o, struct buf *out,
 	struct buf *report, struct err *e);
@@ -144,13 +160,14 @@ MUST_USE enum rc model_train(const struct texts *t, const struct train_options *
 struct eval_options {
 	const struct pack *pack;   /* NULL: the model alone */
 	const struct model *model; /* NULL: none, or trained on the other folds */
-	size_t folds;		   /* 0: no training; else the texts of a fold are judged by a model of the others */
-	bool each;		   /* one line a text instead of a report */
-	bool by_source;		   /* the folds are the sources instead */
+	size_t folds; /* 0: no training; else the texts of a fold are judged by a model of the others */
+	bool each;      /* one line a text instead of a report */
+	bool by_source; /* the folds are the sources instead */
 	struct train_options train;
 	double (*now_s)(void); /* for the throughput; NULL: left out */
 };
-MUST_USE enum rc model_eval(const struct texts *t, const struct eval_options *o, struct buf *report, struct err *e);
+MUST_USE enum rc model_eval(
+	const struct texts *t, const struct eval_options *o, struct buf *report, struct err *e);
 
 /* ---- votes, score and ladder of a sender ---- */
 
@@ -168,13 +185,14 @@ struct score_term {
 	double weight;
 };
 struct score {
-	double value; /* 0..1; 0 with no terms when nothing counts */
+	double value;  /* 0..1; 0 with no terms when nothing counts */
 	int64_t as_of; /* TIME_NONE when nothing counts */
 	size_t terms;
 	struct score_term term[8];
 };
 /* Order of votes does not matter. floor: TIME_NONE or a time; votes with first_at < floor are left out. */
-void score_votes(const struct score_weights *w, const struct vote *votes, size_t n, int64_t floor, struct score *out);
+void score_votes(const struct score_weights *w, const struct vote *votes, size_t n, int64_t floor,
+	struct score *out);
 
 struct ladder_rung {
 	enum rung rung;
@@ -191,22 +209,23 @@ struct ladder {
 struct episode {
 	enum rung rung;
 	int64_t decided_at, until; /* received_at of the deciding report; decided_at + term */
-	int reporters, yes;	   /* counted at decided_at */
+	int reporters, yes;        /* counted at decided_at */
 	const struct ladder_rung *by;
 };
 #define BOUND_EPISODES 64 /* the newest are kept */
 struct walk {
 	enum rung peak;
 	int64_t peak_at;
-	bool one_leg;	    /* a bar or throttle count was reached at some time without a leg, and no episode runs or ran after it */
+	bool one_leg; /* a bar or throttle count was reached at some time without a leg, and no episode runs or ran after it */
 	int64_t one_leg_at; /* first such time, TIME_NONE */
 	size_t episodes;
-	size_t earlier; /* episodes dropped from the front */
+	size_t earlier;                         /* episodes dropped from the front */
 	struct episode episode[BOUND_EPISODES]; /* by decided_at */
 };
 /* Walks the votes of one sender and service for one class in event-time order. A pure function of the set. scratch: arena for sorting. */
-MUST_USE enum rc ladder_walk(const struct ladder *l, enum report_class c, int64_t window_s, int contact_yes, const struct vote *votes,
-			     size_t n, int64_t floor, struct arena *scratch, struct walk *out);
+MUST_USE enum rc ladder_walk(const struct ladder *l, enum report_class c, int64_t window_s,
+	int contact_yes, const struct vote *votes, size_t n, int64_t floor, struct arena *scratch,
+	struct walk *out);
 
 /* ---- policy ---- */
 
@@ -227,19 +246,20 @@ struct policy {
 	size_t scam_categories;
 	struct yaml_doc *doc; /* what the texts above borrow from */
 };
-MUST_USE enum rc policy_load(const char *path, struct complaints *c, struct policy **out, struct err *e);
+MUST_USE enum rc policy_load(
+	const char *path, struct complaints *c, struct policy **out, struct err *e);
 void policy_free(struct policy *p);
 OWNER(policy_free, struct policy);
 bool policy_scam_category(const struct policy *p, struct slice category); /* ASCII case-blind */
 
 /* Somebody else uses this sender's number or name, as its votes tell: docs/judgement.md section 6. */
 struct spoofed {
-	bool any;	/* some vote says so at all */
-	bool is;	/* enough of them to open a case */
+	bool any;         /* some vote says so at all */
+	bool is;          /* enough of them to open a case */
 	int64_t first_at; /* where that case begins; TIME_NONE when it is none */
-	int64_t at;	/* the last time at which it held */
-	int reporters;	/* who say so at any time */
+	int64_t at;       /* the last time at which it held */
+	int reporters;    /* who say so at any time */
 };
 /* A pure function of the set of votes. floor as above. scratch: arena for sorting. */
-MUST_USE enum rc spoofed_look(const struct policy *p, const struct vote *votes, size_t n, int64_t floor, struct arena *scratch,
-			      struct spoofed *out);
+MUST_USE enum rc spoofed_look(const struct policy *p, const struct vote *votes, size_t n,
+	int64_t floor, struct arena *scratch, struct spoofed *out);

@@ -40,8 +40,8 @@ static inline void world_control(struct ledger_world *w, const char *mode)
 	struct err e = {.text = ""};
 
 	w->mode = mode;
-	pgtest_need(control_activate(w->c, mode, w->policy, w->policy, NULL, w->now_us, "test", &e), &e,
-		"control");
+	pgtest_need(control_activate(w->c, mode, w->policy, w->policy, NULL, w->now_us, "test", &e),
+		&e, "control");
 }
 
 static inline struct ledger *world_ledger(const struct ledger_world *w)
