@@ -73,6 +73,10 @@ struct pack; /* compiled rule packs; immutable, shared by threads */
  * unknown key, double symbol); nothing is loaded. */
 MUST_USE enum rc pack_load(const char *rules_dir, const char *fold_table_path, struct complaints *c,
 	struct pack **out, struct err *e);
+/* The same, keeping in cache_dir (made when it is missing; empty: no cache) what takes long to compile. A pack whose every byte was loaded before, by the
+ * same library on the same kind of processor, is taken from there and its examples are not tried again. What lies there damaged is made anew. */
+MUST_USE enum rc pack_load_cached(const char *rules_dir, const char *fold_table_path,
+	const char *cache_dir, struct complaints *c, struct pack **out, struct err *e);
 void pack_free(struct pack *p);
 OWNER(pack_free, struct pack);
 const char *pack_version(const struct pack *p); /* "vn-2026.11", joined by "+" when several */

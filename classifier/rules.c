@@ -359,7 +359,8 @@ static void check_quick(
 			r->symbol, HOSTILE_STEPS);
 }
 
-static enum rc compile_prefilter(struct pack *p, bool raw, struct prefilter **out, struct err *e)
+static enum rc compile_prefilter(struct pack *p, bool raw, const char *cache_dir, bool *kept,
+	struct prefilter **out, struct err *e)
 {
 	struct slice *pattern = calloc(p->rules + 1, sizeof(*pattern));
 	size_t n = 0;
@@ -374,7 +375,7 @@ static enum rc compile_prefilter(struct pack *p, bool raw, struct prefilter **ou
 		n++;
 	}
 	if (n > 0)
-		rc = prefilter_new(pattern, p->rules, !raw, out, e);
+		rc = prefilter_cached(pattern, p->rules, !raw, cache_dir, p->hash, out, kept, e);
 	free(pattern);
 	return rc;
 }
@@ -477,8 +478,30 @@ static enum rc check_and_compile(struct pack *p, struct complaints *c, struct er
 	return RC_OK;
 }
 
+/* What was kept was checked when it was: the key holds every byte of the packs. */
+static enum rc compile_and_try(
+	struct pack *p, const char *cache_dir, struct complaints *c, struct err *e)
+{
+	size_t before = c->count;
+	bool folded_kept = true, raw_kept = true;
+	enum rc rc = compile_prefilter(p, false, cache_dir, &folded_kept, &p->folded, e);
+
+	if (rc == RC_OK)
+		rc = compile_prefilter(p, true, cache_dir, &raw_kept, &p->raw, e);
+	if (rc != RC_OK || (folded_kept && raw_kept && cache_dir[0] != '\0'))
+		return rc;
+	rc = check_examples(p, c, e);
+	if (rc == RC_OK && c->count == before && cache_dir[0] != '\0') {
+		if (p->folded != NULL)
+			prefilter_keep(p->folded, cache_dir);
+		if (p->raw != NULL)
+			prefilter_keep(p->raw, cache_dir);
+	}
+	return rc;
+}
+
 static enum rc load(struct pack *p, const char *dir, const char *fold_table_path,
-	struct complaints *c, struct err *e)
+	const char *cache_dir, struct complaints *c, struct err *e)
 {
 	size_t before = c->count;
 	enum rc rc = list_files(p, dir, c, e);
@@ -503,13 +526,9 @@ static enum rc load(struct pack *p, const char *dir, const char *fold_table_path
 	if (rc == RC_OK && c->count != before)
 		return rc;
 	if (rc == RC_OK)
-		rc = compile_prefilter(p, false, &p->folded, e);
-	if (rc == RC_OK)
-		rc = compile_prefilter(p, true, &p->raw, e);
-	if (rc == RC_OK)
-		rc = check_examples(p, c, e);
-	if (rc == RC_OK)
 		rc = hash_files(p, fold_table_path, e);
+	if (rc == RC_OK)
+		rc = compile_and_try(p, cache_dir, c, e);
 	if (rc == RC_OK)
 		rc = join_versions(p, e);
 	return rc;
@@ -518,13 +537,19 @@ static enum rc load(struct pack *p, const char *dir, const char *fold_table_path
 enum rc pack_load(const char *rules_dir, const char *fold_table_path, struct complaints *c,
 	struct pack **out, struct err *e)
 {
+	return pack_load_cached(rules_dir, fold_table_path, "", c, out, e);
+}
+
+enum rc pack_load_cached(const char *rules_dir, const char *fold_table_path, const char *cache_dir,
+	struct complaints *c, struct pack **out, struct err *e)
+{
 	OWN(pack_free) struct pack *p = calloc(1, sizeof(*p));
 	size_t before = c->count;
 	enum rc rc;
 
 	if (p == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	rc = load(p, rules_dir, fold_table_path, c, e);
+	rc = load(p, rules_dir, fold_table_path, cache_dir, c, e);
 	if (c->count != before)
 		return err_set(e, RC_INVALID, "%s: %zu errors", rules_dir, c->count - before);
 	if (rc == RC_OK)

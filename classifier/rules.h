@@ -46,6 +46,17 @@ enum re_found re_find(
 /* More than `steps` backtracking steps from some position of the subject. Counted, not timed: the same on every machine. */
 bool re_needs_more(const struct re *r, struct slice subject, uint32_t steps);
 
+/* ---- scan_cache.c ---- */
+
+#define SCAN_CACHE_PATH 1024
+#define SCAN_CACHE_BYTES ((size_t)256 << 20)
+
+/* The file kept under the key, its cap being the bound; false: none, or damaged. */
+bool scan_cache_get(const char *dir, const uint8_t key[SHA256_LEN], struct buf *out);
+struct slice scan_cache_body(const struct buf *b); /* of one that was got */
+/* Written beside and renamed. Makes the folder (not those above it). */
+void scan_cache_put(const char *dir, const uint8_t key[SHA256_LEN], struct slice body);
+
 /* ---- scan_hs.c ---- */
 
 /* One scan over a text that says which of many patterns may match; never leaves out one that does. */
@@ -56,6 +67,12 @@ struct prefilter_scratch; /* a thread's */
 /* lower: the texts will be folded ones, which hold no capitals; that makes a much smaller scan. */
 MUST_USE enum rc prefilter_new(
 	const struct slice *pattern, size_t n, bool lower, struct prefilter **out, struct err *e);
+/* The same, taken from a file of dir when one was kept under what went in (salt, patterns, library, processor); *kept says so. */
+MUST_USE enum rc prefilter_cached(const struct slice *pattern, size_t n, bool lower,
+	const char *dir, const uint8_t salt[SHA256_LEN], struct prefilter **out, bool *kept,
+	struct err *e);
+/* Keeps it there for the next start. A folder that cannot be written to costs that start its time, and nothing else. */
+void prefilter_keep(const struct prefilter *f, const char *dir);
 void prefilter_free(struct prefilter *f);
 OWNER(prefilter_free, struct prefilter);
 /* Fits both; either may be NULL. */
@@ -181,6 +198,7 @@ struct pack {
 	char *version;
 	uint8_t hash[SHA256_LEN];
 	double bias, scam_share, cap[LABEL_SCAM + 1];
+	double scale, shift, label_at; /* 1, 0 and 0.5 when no file says otherwise */
 	struct rule *rule;
 	size_t rules;
 	struct combination *combination;

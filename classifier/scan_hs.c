@@ -2,7 +2,9 @@
  * that matches is always among the candidates, one that does not may be. PCRE2 has the last word on each. */
 #include <hs/hs.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/crypto.h"
 #include "classifier/rules.h"
 
 /* Not HS_FLAG_SINGLEMATCH: with it vectorscan 5.4.9 loses matches of a repeated character beyond byte 64. */
@@ -13,6 +15,7 @@ struct prefilter {
 	uint32_t *always;  /* what libhs could not take */
 	size_t always_n;
 	size_t patterns;
+	uint8_t key[SHA256_LEN];
 };
 struct prefilter_scratch {
 	hs_scratch_t *hs;
@@ -107,12 +110,88 @@ static enum rc compile(struct prefilter *f, struct wanted *w, struct err *e)
 	return RC_OK;
 }
 
-enum rc prefilter_new(
-	const struct slice *pattern, size_t n, bool lower, struct prefilter **out, struct err *e)
+/* Of all that the compiled scan depends on. */
+static bool key_of(const struct wanted *w, const struct prefilter *f,
+	const uint8_t salt[SHA256_LEN], uint8_t out[SHA256_LEN])
+{
+	BUF_OWN struct buf b;
+	hs_platform_info_t platform;
+
+	memset(&platform, 0, sizeof(platform));
+	if (hs_populate_platform(&platform) != HS_SUCCESS)
+		return false;
+	buf_init(&b, (size_t)64 << 20);
+	buf_add(&b, slice_of((const char *)salt, SHA256_LEN));
+	buf_add(&b, slice_str(hs_version()));
+	buf_add(&b, slice_of((const char *)&platform, sizeof(platform)));
+	buf_fmt(&b, "\n%zu", f->patterns);
+	for (size_t i = 0; i < f->always_n; i++)
+		buf_fmt(&b, " %u", f->always[i]);
+	for (unsigned i = 0; i < w->n; i++)
+		buf_fmt(&b, "\n%u %u %zu %s", w->number[i], w->flags[i], strlen(w->text[i]),
+			w->text[i]);
+	if (b.failed)
+		return false;
+	sha256(buf_slice(&b), out);
+	return true;
+}
+
+/* Body of the file: how many are always candidates, which, then the database as libhs writes it (nothing when there is none). */
+static bool take_kept(struct prefilter *f, struct slice body)
+{
+	uint64_t n;
+
+	if (body.len < sizeof(n))
+		return false;
+	memcpy(&n, body.ptr, sizeof(n));
+	if (n > f->patterns || body.len < sizeof(n) + n * sizeof(uint32_t))
+		return false;
+	const char *numbers = body.ptr + sizeof(n), *db = numbers + n * sizeof(uint32_t);
+	size_t len = body.len - (size_t)(db - body.ptr);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t number;
+
+		memcpy(&number, numbers + i * sizeof(number), sizeof(number));
+		if (number >= f->patterns)
+			return false;
+	}
+	if (len > 0 && hs_deserialize_database(db, len, &f->db) != HS_SUCCESS) {
+		f->db = NULL;
+		return false;
+	}
+	memcpy(f->always, numbers, n * sizeof(uint32_t));
+	f->always_n = n;
+	return true;
+}
+
+void prefilter_keep(const struct prefilter *f, const char *dir)
+{
+	BUF_OWN struct buf b;
+	uint64_t n = f->always_n;
+	char *bytes = NULL;
+	size_t len = 0;
+
+	if (f->db != NULL && hs_serialize_database(f->db, &bytes, &len) != HS_SUCCESS)
+		return;
+	buf_init(&b, SCAN_CACHE_BYTES);
+	buf_add(&b, slice_of((const char *)&n, sizeof(n)));
+	buf_add(&b, slice_of((const char *)f->always, f->always_n * sizeof(*f->always)));
+	buf_add(&b, slice_of(bytes, len));
+	if (!b.failed)
+		scan_cache_put(dir, f->key, buf_slice(&b));
+	free(bytes);
+}
+
+enum rc prefilter_cached(const struct slice *pattern, size_t n, bool lower, const char *dir,
+	const uint8_t salt[SHA256_LEN], struct prefilter **out, bool *kept, struct err *e)
 {
 	OWN(prefilter_free) struct prefilter *f = calloc(1, sizeof(*f));
+	BUF_OWN struct buf file;
 	struct wanted w = {0};
 	enum rc rc = RC_RETRY;
+
+	buf_init(&file, SCAN_CACHE_BYTES);
+	*kept = false;
 
 	if (f != NULL)
 		f->always = calloc(n + 1, sizeof(*f->always));
@@ -120,12 +199,25 @@ enum rc prefilter_new(
 		f->patterns = n;
 	if (f == NULL || f->always == NULL || !wanted_fill(f, &w, pattern, n, lower))
 		(void)err_set(e, RC_RETRY, "out of memory");
-	else
+	else if (dir[0] != '\0' && key_of(&w, f, salt, f->key) &&
+		scan_cache_get(dir, f->key, &file) && take_kept(f, scan_cache_body(&file))) {
+		*kept = true;
+		rc = RC_OK;
+	} else
 		rc = compile(f, &w, e);
 	wanted_free(&w, n);
 	if (rc == RC_OK)
 		*out = TAKE(f);
 	return rc;
+}
+
+enum rc prefilter_new(
+	const struct slice *pattern, size_t n, bool lower, struct prefilter **out, struct err *e)
+{
+	static const uint8_t none[SHA256_LEN];
+	bool kept;
+
+	return prefilter_cached(pattern, n, lower, "", none, out, &kept, e);
 }
 
 void prefilter_free(struct prefilter *f)

@@ -43,6 +43,11 @@ static const struct conf_item items[] = {
 		.def = "fold/homoglyphs.tsv",
 		.reloadable = true,
 		.help = "Look-alike characters and the ASCII text they fold to."},
+	{.name = "rules.cache_dir",
+		.type = CONF_FILE,
+		.def = "",
+		.help = "Folder that keeps compiled rule packs, so that a second start takes "
+			"them from there; empty: none. Safe to empty at any time."},
 	{.name = "model.file",
 		.type = CONF_FILE,
 		.def = "",

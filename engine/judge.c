@@ -17,6 +17,17 @@
 static struct judge *shared;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Folder for compiled packs, by configuration; read and written under the lock. */
+static char cache_dir[512];
+
+void judge_cache_in(const char *dir)
+{
+	pthread_mutex_lock(&lock);
+	(void)snprintf(
+		cache_dir, sizeof(cache_dir), "%s", strlen(dir) < sizeof(cache_dir) ? dir : "");
+	pthread_mutex_unlock(&lock);
+}
+
 static void judge_free(struct judge *j)
 {
 	pack_free(j->pack);
@@ -62,7 +73,7 @@ static void name_versions(struct judge *j)
 }
 
 enum rc judge_from_files(const char *policy_file, const char *rules_dir, const char *homoglyphs,
-	const char *model_file, struct judge **out, struct err *e)
+	const char *cache, const char *model_file, struct judge **out, struct err *e)
 {
 	struct judge *j = calloc(1, sizeof(*j));
 	struct complaints c;
@@ -72,7 +83,7 @@ enum rc judge_from_files(const char *policy_file, const char *rules_dir, const c
 	j->users = 1;
 	complaints_init(&c);
 	enum rc rc = policy_load(policy_file, &c, &j->policy, e);
-	enum rc rules_rc = pack_load(rules_dir, homoglyphs, &c, &j->pack, e);
+	enum rc rules_rc = pack_load_cached(rules_dir, homoglyphs, cache, &c, &j->pack, e);
 	if (rc == RC_OK)
 		rc = rules_rc;
 	if (rc != RC_OK && c.count > 0)
@@ -175,7 +186,7 @@ static enum rc load_from_ledger(
 	if (rc == RC_OK)
 		rc = only_file(rules, "tsv", homoglyphs, e);
 	if (rc == RC_OK)
-		rc = judge_from_files(policy, rules, homoglyphs, model, out, e);
+		rc = judge_from_files(policy, rules, homoglyphs, cache_dir, model, out, e);
 	remove_folder(rules);
 	remove_folder(model_dir); /* it stays mapped */
 	remove_folder(policy_dir);
@@ -255,7 +266,8 @@ enum rc engine_activate(const struct engine_settings *s, bool force, struct err 
 	if (model_file[0] != '\0' && (dot == NULL || strcmp(dot, ".khm") != 0))
 		return err_set(e, RC_INVALID, "model.file: %s does not end in .khm", model_file);
 	enum rc rc = judge_from_files(policy_file, conf_text(s->conf, "rules.dir"),
-		conf_text(s->conf, "rules.homoglyphs"), model_file, &j, e);
+		conf_text(s->conf, "rules.homoglyphs"), conf_text(s->conf, "rules.cache_dir"),
+		model_file, &j, e);
 	if (rc == RC_OK)
 		rc = pg_open(&o, &c, e);
 	if (rc != RC_OK)
@@ -313,6 +325,7 @@ enum rc engine_prepare(
 {
 	struct health_slot *health = health_slot("prepare", 0);
 
+	judge_cache_in(conf_text(s->conf, "rules.cache_dir"));
 	for (unsigned n = 0; !engine_stopping(s); n += n < 16) {
 		enum rc rc = prepare_once(s, sql_dir, activate, e);
 

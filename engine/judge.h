@@ -29,4 +29,7 @@ MUST_USE enum rc judge_scan(const struct judge *j, struct scan **out, struct err
 /* Loads policy, packs and model from files, to see that they hold and what they are called; model_file "" is none. The caller owns *out
  * (judge_drop). */
 MUST_USE enum rc judge_from_files(const char *policy_file, const char *rules_dir,
-	const char *homoglyphs, const char *model_file, struct judge **out, struct err *e);
+	const char *homoglyphs, const char *cache, const char *model_file, struct judge **out,
+	struct err *e);
+/* From now on judge_get keeps compiled packs in this folder (pack_load_cached); empty: nowhere. Any thread. */
+void judge_cache_in(const char *dir);

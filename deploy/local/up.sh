@@ -215,7 +215,7 @@ redis:
   urls: [$REDIS_URL]
 api: {listen: "127.0.0.1:$PORT"}
 policy: {file: $TOP/etc/policy.yaml}
-rules: {dir: $TOP/etc/rules, homoglyphs: $TOP/etc/fold/homoglyphs.tsv}
+rules: {dir: $TOP/etc/rules, homoglyphs: $TOP/etc/fold/homoglyphs.tsv, cache_dir: $DIR/rules-cache}
 model: {file: $TOP/etc/model/shipped.khm}
 numbers: {dir: $TOP/etc/numbers}
 protected: {file: $shielded}

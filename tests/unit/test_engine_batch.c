@@ -303,7 +303,7 @@ int main(void)
 
 	world_init(&w);
 	if (judge_from_files(SOURCE_DIR "/etc/policy.yaml", SOURCE_DIR "/etc/rules",
-		    SOURCE_DIR "/etc/fold/homoglyphs.tsv", "", &judge, &e) != RC_OK ||
+		    SOURCE_DIR "/etc/fold/homoglyphs.tsv", "", "", &judge, &e) != RC_OK ||
 		scan_new(judge->pack, &scan, &e) != RC_OK) {
 		printf("cannot begin: %s\n", e.text);
 		return 1;
