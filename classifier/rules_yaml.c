@@ -42,6 +42,28 @@ static void read_version(struct reading *r, const struct yaml *root, struct pack
 		memcpy(f->version, n->value.ptr, n->value.len + 1);
 }
 
+/* scale, shift and label_at may stand beside bias, and nowhere else. */
+static void read_calibration(struct reading *r, const struct yaml *root, bool beside_bias)
+{
+	static const struct {
+		const char *name;
+		double min, max;
+	} key[] = {{"scale", 0.1, 10}, {"shift", -10, 10}, {"label_at", 0.01, 0.99}};
+	double *out[] = {&r->p->scale, &r->p->shift, &r->p->label_at};
+
+	for (size_t i = 0; i < ARRAY_LEN(key); i++) {
+		const struct yaml *n = yaml_get(root, key[i].name);
+
+		if (n == NULL)
+			continue;
+		if (!beside_bias)
+			complain(r->c, r->file, n->line, "\"%s\" stands beside \"bias\" only",
+				key[i].name);
+		else
+			(void)yaml_real(n, r->file, key[i].min, key[i].max, out[i], r->c);
+	}
+}
+
 /* bias, scam_share and caps: in one file of the folder, together. */
 static void read_head(struct reading *r, const struct yaml *root)
 {
@@ -50,6 +72,7 @@ static void read_head(struct reading *r, const struct yaml *root)
 	const struct yaml *bias = yaml_get(root, "bias"), *share = yaml_get(root, "scam_share"),
 			  *cap = yaml_get(root, "caps");
 
+	read_calibration(r, root, bias != NULL);
 	if (bias == NULL && share == NULL && cap == NULL)
 		return;
 	if (r->head_file != NULL) {
@@ -266,9 +289,13 @@ static enum rc read_lists(struct reading *r, const struct yaml *root)
 
 enum rc rules_read(struct pack *p, struct complaints *c, struct err *e)
 {
-	static const char *const keys[] = {"pack", "bias", "scam_share", "caps", "rules", "combine",
-		"words", "spellings", "links", NULL};
+	static const char *const keys[] = {"pack", "bias", "scam_share", "caps", "scale", "shift",
+		"label_at", "rules", "combine", "words", "spellings", "links", NULL};
 	struct reading r = {.p = p, .c = c};
+
+	p->scale = 1;
+	p->shift = 0;
+	p->label_at = 0.5;
 
 	for (size_t i = 0; i < p->files; i++) {
 		const struct yaml *root = yaml_root(p->file[i].doc);

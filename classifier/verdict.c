@@ -243,9 +243,10 @@ static void decide(const struct scan *s, size_t of_rules, const double part[LABE
 		sum[k] = sum[k] > cap ? cap : sum[k] < -cap ? -cap : sum[k];
 		sum[k] += part[k];
 	}
-	out->score =
-		1 / (1 + exp(-(s->p->bias + sum[LABEL_SCAM] + sum[LABEL_SPAM] + sum[LABEL_HAM])));
-	if (out->score < 0.5)
+	double z = s->p->bias + sum[LABEL_SCAM] + sum[LABEL_SPAM] + sum[LABEL_HAM];
+
+	out->score = 1 / (1 + exp(-(s->p->scale * z + s->p->shift)));
+	if (out->score < s->p->label_at)
 		out->label = LABEL_HAM;
 	else if (sum[LABEL_SCAM] >= s->p->scam_share * (sum[LABEL_SCAM] + sum[LABEL_SPAM]))
 		out->label = LABEL_SCAM;

@@ -1,5 +1,10 @@
 /* Loading rule packs: a good folder is one pack, a wrong one is refused whole with every error's file and line. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "base/base.h"
+#include "base/file.h"
 #include "classifier/classifier.h"
 #include "tests/unit/check.h"
 
@@ -45,6 +50,8 @@ static void test_refused(void)
 		{"bias: -2\nscam_share: 0.5\ncaps: {scam: 6, spam: 5, ham: 4}\n",
 			"\"pack\" is missing"},
 		{"pack: t\n", "missing in every file"},
+		{"pack: t\nlabel_at: 0.6\n", "a.yaml:2: \"label_at\" stands beside"},
+		{HEAD "label_at: 1.5\n", "a.yaml:5: \"label_at\""},
 		{"pack: t\nbias: -2\n", "\"scam_share\" is missing"},
 		{"pack: t\nbias: 0\nscam_share: 0.5\ncaps: {scam: 6, spam: 5, ham: 4}\n",
 			"a.yaml:2: \"bias\""},
@@ -226,6 +233,84 @@ static void test_every_error(void)
 	remove_file("b.yaml");
 }
 
+/* A name the folder of kept scans holds, or "". */
+static void kept_file(const char *folder, char out[CHECK_PATH * 2])
+{
+	DIR *d = opendir(folder);
+
+	out[0] = '\0';
+	for (struct dirent *f; d != NULL && (f = readdir(d)) != NULL;)
+		if (f->d_name[0] != '.')
+			(void)snprintf(out, CHECK_PATH * 2, "%s/%.200s", folder, f->d_name);
+	if (d != NULL)
+		(void)closedir(d);
+}
+
+static ino_t inode(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+static void load_kept(const char *folder, const char *text, enum label want)
+{
+	OWN(pack_free) struct pack *p = NULL;
+	OWN(scan_free) struct scan *s = NULL;
+	static struct verdict v;
+	struct complaints c;
+	struct err e = {0};
+
+	complaints_init(&c);
+	CHECK_RC(pack_load_cached(dir, fold_path, folder, &c, &p, &e), RC_OK, &e);
+	CHECK_RC(scan_new(p, &s, &e), RC_OK, &e);
+	classify(s, slice_str(text), &v);
+	CHECK_INT(v.label, want);
+	complaints_done(&c);
+}
+
+/* Kept, used again as it lies, made anew when damaged or when it holds another scan, left alone by other packs. */
+static void test_kept(void)
+{
+	static const char strong[] = "rules:\n  - {id: 1, symbol: XAY, class: scam, weight: 5, "
+				     "pattern: 'xay.{0,9}zoo', description: d, match: [xay zoo], "
+				     "nomatch: [zzz]}\n";
+	char folder[CHECK_PATH + 8], path[CHECK_PATH * 2], text[sizeof(HEAD) + sizeof(strong) + 8];
+	BUF_OWN struct buf file;
+
+	(void)snprintf(folder, sizeof(folder), "%s/kept", dir);
+	(void)snprintf(text, sizeof(text), "%s%s", HEAD, strong);
+	write_file("a.yaml", text);
+	load_kept(folder, "xay zoo", LABEL_SCAM);
+	kept_file(folder, path);
+	CHECK(path[0] != '\0');
+	ino_t first = inode(path);
+	load_kept(folder, "xay zoo", LABEL_SCAM);
+	load_kept(folder, "xay bar", LABEL_HAM);
+	CHECK(inode(path) == first);
+	buf_init(&file, 1 << 24);
+	for (int i = 0; i < 3; i++) {            /* cut, a byte turned, empty */
+		int hold = open(path, O_RDONLY); /* so that its inode is not given out again */
+		CHECK(hold >= 0);
+		CHECK_RC(file_read(path, false, &file, NULL), RC_OK, NULL);
+		if (i == 1)
+			file.ptr[file.len - 9] ^= 1;
+		check_file(folder, strrchr(path, '/') + 1,
+			slice_of(file.ptr,
+				i == 0           ? file.len / 2
+					: i == 1 ? file.len
+						 : 0),
+			NULL);
+		ino_t damaged = inode(path);
+		load_kept(folder, "xay zoo", LABEL_SCAM);
+		CHECK(inode(path) != damaged);
+		(void)close(hold);
+	}
+	(void)unlink(path);
+	remove_file("a.yaml");
+	(void)rmdir(folder);
+}
+
 int main(void)
 {
 	check_dir(dir);
@@ -233,6 +318,7 @@ int main(void)
 	RUN(test_folder);
 	RUN(test_no_folder);
 	RUN(test_every_error);
+	RUN(test_kept);
 	(void)rmdir(dir);
 	return check_done();
 }

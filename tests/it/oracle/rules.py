@@ -31,6 +31,7 @@ class Pack:
             names.append(it["pack"])
             if "bias" in it:
                 self.bias, self.scam_share, self.caps = it["bias"], it["scam_share"], it["caps"]
+                self.scale, self.shift, self.label_at = it.get("scale", 1.0), it.get("shift", 0.0), it.get("label_at", 0.5)
             for r in it.get("rules") or []:
                 pattern = r["evidence"] if "evidence" in r else re.compile(r["pattern"], re.IGNORECASE | re.ASCII)
                 if r.get("shadow"):
@@ -78,8 +79,9 @@ class Pack:
             if bad > 0:
                 count("MODEL_SPAM", "spam", bad * (1 - scam))
                 count("MODEL_SCAM", "scam", bad * scam)
-        score = 1 / (1 + math.exp(-(self.bias + sums["scam"] + sums["spam"] + sums["ham"])))
-        if score < 0.5:
+        z = self.bias + sums["scam"] + sums["spam"] + sums["ham"]
+        score = 1 / (1 + math.exp(-(self.scale * z + self.shift)))
+        if score < self.label_at:
             label = "ham"
         else:
             label = "scam" if sums["scam"] >= self.scam_share * (sums["scam"] + sums["spam"]) else "spam"
