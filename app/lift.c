@@ -46,6 +46,9 @@ static bool option_of(struct lift_args *out, int o)
 	case 'o':
 		w->policy = optarg;
 		return true;
+	case 'm':
+		w->model = optarg;
+		return true;
 	case 'f':
 		return time_parse(slice_str(optarg), &w->since) == RC_OK;
 	case 't':
@@ -68,10 +71,10 @@ static bool parse(int argc, char **argv, struct lift_args *out)
 	static const struct option options[] = {{"sender", required_argument, NULL, 's'},
 		{"service", required_argument, NULL, 'v'}, {"case", required_argument, NULL, 'k'},
 		{"rule", required_argument, NULL, 'r'}, {"pack", required_argument, NULL, 'p'},
-		{"policy", required_argument, NULL, 'o'}, {"since", required_argument, NULL, 'f'},
-		{"until", required_argument, NULL, 't'}, {"release", required_argument, NULL, 'n'},
-		{"why", required_argument, NULL, 'w'}, {"apply", no_argument, NULL, 'a'},
-		{NULL, 0, NULL, 0}};
+		{"policy", required_argument, NULL, 'o'}, {"model", required_argument, NULL, 'm'},
+		{"since", required_argument, NULL, 'f'}, {"until", required_argument, NULL, 't'},
+		{"release", required_argument, NULL, 'n'}, {"why", required_argument, NULL, 'w'},
+		{"apply", no_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
 
 	*out = (struct lift_args){.which = {.since = TIME_NONE, .until = TIME_NONE, .service = -1}};
 	for (int o; (o = getopt_long(argc, argv, "c:", options, NULL)) != -1;)
@@ -109,7 +112,7 @@ static enum rc apply(struct pg *c, const struct lift_args *args, int64_t alone_m
 		(void)printf("asked for %lld: a second person must ask for the same\n",
 			(long long)d.wishes);
 	else if (rc == RC_OK)
-		(void)printf("lifted %lld of %lld senders; %lld reports are told\n",
+		(void)printf("lifted %lld of %lld senders; %lld reports will be told\n",
 			(long long)d.wishes, (long long)d.senders, (long long)d.reports);
 	return rc;
 }

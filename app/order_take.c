@@ -12,11 +12,11 @@ static void tell(const struct order *o)
 		const struct order_item *x = &o->items[i];
 
 		if (x->fault != NULL)
-			(void)printf("  line %d: %.*s: %s\n", x->line, (int)x->raw.len, x->raw.ptr,
-				x->fault);
+			(void)printf("  line %d: %.*s: %s\n", x->line, (int)x->shown.len,
+				x->shown.ptr, x->fault);
 		else if (x->same_as != 0)
 			(void)printf("  line %d: %.*s: the same sender as line %d\n", x->line,
-				(int)x->raw.len, x->raw.ptr, x->same_as);
+				(int)x->shown.len, x->shown.ptr, x->same_as);
 	}
 }
 
@@ -26,9 +26,10 @@ void order_tell_done(const struct order_done *d)
 		(void)printf("it waits: a second person accepts the valid items with khien order "
 			     "approve\n");
 	else
-		(void)printf("to be listed %lld, held %lld, not ours %lld, expired %lld%s\n",
+		(void)printf("to be listed %lld, held %lld, not ours %lld, expired %lld%s%s\n",
 			(long long)d->wished, (long long)d->held, (long long)d->not_ours,
-			(long long)d->expired, d->breach ? "; after its deadline" : "");
+			(long long)d->expired, d->breach ? "; after its deadline" : "",
+			d->former_gone ? "; what it amends or revokes was not in force here" : "");
 }
 
 /* Reads, shows, and unless it is only a preview takes the file in. */

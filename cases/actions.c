@@ -386,6 +386,18 @@ static void note_one_leg(struct ledger *l, const struct ruling *v, const struct 
 		v->kase != NULL ? v->kase->id : "");
 }
 
+/* With more votes than anybody looks at, those behind a running block may be out of sight: then nothing that weakens it is said. Else whoever
+ * can report without end could set a sender free. */
+static bool out_of_sight(const struct ruling *v, const struct hope *h)
+{
+	if (v->t->n_votes < BOUND_VOTES_PER_SENDER || (h->want && is(h->state, "wanted")))
+		return false;
+	for (size_t i = 0; i < v->before.n; i++)
+		if (v->before.at[i].wish && is(v->before.at[i].state, "admitted"))
+			return !is(h->reason != NULL ? h->reason : "", "protected");
+	return false;
+}
+
 /* An admitted wish that is still running: it stays when the new one would only be held (a mode or a rule changed meanwhile), unless its
  * sender is protected now, or later reports took away the leg it stood on: that must not depend on whether the keeper was quicker. */
 #define STAYS                                                                          \
@@ -452,7 +464,7 @@ static enum rc send_wishes(struct ledger *l, const struct work *w, const struct 
 		const struct ruling *v = &d->at[i];
 		struct hope h = hope_of(w, v->t, v->cls);
 
-		if (hopes_nothing_new(&h, v->before))
+		if (hopes_nothing_new(&h, v->before) || out_of_sight(v, &h))
 			continue;
 		note_one_leg(l, v, &h);
 		pg_array_int(want, h.want);

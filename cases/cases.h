@@ -231,30 +231,33 @@ struct lift_which {
 	const struct sender *sender;
 	const char *case_id;
 	const char *rule; /* a symbol that the verdict on one of the case's reports names */
-	const char *rules, *policy;       /* versions that decided */
-	int64_t since, until;             /* recorded in [since, until) */
-	int64_t from_release, to_release; /* listed by one of these, both included */
-	int service;                      /* -1: both */
+	const char *rules, *policy, *model; /* versions of pack, policy and model that decided */
+	int64_t since, until;               /* recorded in [since, until) */
+	int64_t from_release, to_release;   /* listed by one of these, both included */
+	int service;                        /* -1: both */
 };
 struct lift_done {
 	int64_t wishes, senders,
-		reports; /* reports: that are told that what they led to was reversed */
+		reports; /* reports: that will be told that what they led to was reversed */
 	bool waits;      /* for the second person's word */
 };
 /* What would be lifted: one JSON object a line. RC_INVALID: nothing narrows. */
 MUST_USE enum rc lift_preview(struct pg *c, const struct lift_which *w, struct arena *a,
 	struct buf *out, int64_t *n, struct err *e);
 /* Lifts in one transaction, so in one release: wishes end, cases close as lifted, a floor at now_us lets no earlier vote count for automatic
- * actions, every report of the cases gets the outcome `reversed`. More than alone_max wishes wait for a second person who asks for the very same
- * set. RC_NONE: there is nothing to lift; RC_DENIED: the first person's word again. */
+ * actions on the sender and service, so what else was wished of them ends too; the reports get the outcome `reversed` (lift_tell). More than
+ * alone_max wishes wait for a second person who narrows by the same words within a day. RC_NONE: there is nothing to lift; RC_DENIED: the first person's word again. */
 MUST_USE enum rc lift_carry_out(struct pg *c, const struct lift_which *w, const char *why,
 	int64_t alone_max, const char *actor, int64_t now_us, struct arena *a,
 	struct lift_done *out, struct err *e);
 
+/* The keeper's share: the next reports of lifted cases are told, at most 50,000 at a time. */
+MUST_USE enum rc lift_tell(struct pg *c, int64_t now_us, struct err *e);
+
 /* ---- authority orders: docs/orders.md ---- */
 struct order_item {
-	struct slice raw;  /* as written */
-	int line;          /* of a CSV file; of JSON the item's place, from 1 */
+	struct slice raw, shown; /* as written; with \\xNN for what is no text */
+	int line;                /* of a CSV file; of JSON the item's place, from 1 */
 	int same_as;       /* the line of the first one with this sender; 0: it is the first */
 	const char *fault; /* why it is no sender; NULL: it is one */
 	struct sender sender;
@@ -283,13 +286,14 @@ MUST_USE enum rc order_read(const struct plan *p, const char *name, struct slice
 
 /* What became of a file. */
 struct order_done {
-	bool waits;  /* for the second person, who accepts that some items are no senders */
-	bool breach; /* it was carried out after its deadline */
+	bool waits;       /* for the second person, who accepts that some items are no senders */
+	bool breach;      /* it was carried out after its deadline */
+	bool former_gone; /* what it amends or revokes was not in force here */
 	int64_t wished, held, not_ours, expired; /* senders and services */
 };
 /* Takes the order in, whole or not at all: document, items, cases, actions, wishes that pass every cap, requests to the HLR and BSS, the end of what
  * it amends or revokes, audit. With invalid items it waits for order_approve, and without accept_valid it is refused (RC_INVALID). RC_NONE: this
- * very file is in already. RC_CONFLICT: another one has its document_no, or what it amends or revokes is not in force. `file` is kept sealed. */
+ * very file is in already. RC_CONFLICT: another one has its document_no. `file` is kept sealed. */
 MUST_USE enum rc order_import(struct pg *c, const struct keys *k, const struct order *o,
 	struct slice file, bool accept_valid, const char *actor, int64_t now_us, struct arena *a,
 	struct order_done *out, struct err *e);
@@ -299,14 +303,16 @@ MUST_USE enum rc order_approve(struct pg *c, const char *document_no, const char
 /* Lets a held target (a protected sender) through; the first person's word waits for a second one's: *waits. RC_NONE: nothing is held there. */
 MUST_USE enum rc order_release(struct pg *c, const char *document_no, int line, const char *actor,
 	int64_t now_us, struct arena *a, bool *waits, struct err *e);
-/* Ends an order on the word of a later document of the authority that has no list of its own. RC_CONFLICT: no such order is in force. */
+/* Ends an order on the word of a later document of the authority that has no list of its own. RC_NONE: no such order is in force. */
 MUST_USE enum rc order_revoke(struct pg *c, const char *document_no, const char *by,
 	const char *actor, int64_t now_us, struct arena *a, int64_t *ended, struct err *e);
-/* CSV by a column template ("line,sender=raw,receipt,at"): NAME or TITLE=NAME of line, raw, scope, value, receipt, reason, at, document_no.
+/* The keeper's share: what consumers have proved is noted, orders whose time is over end. */
+MUST_USE enum rc orders_tend(struct pg *c, int64_t now_us, struct err *e);
+/* CSV by a column template ("line,sender=raw,receipt,at"): NAME or TITLE=NAME of line, raw, scope, value, receipt, reason, at.
  * RC_INVALID: an unknown column; RC_NONE: no such order. */
 MUST_USE enum rc order_receipt_csv(struct pg *c, const char *document_no, struct slice columns,
 	struct buf *out, struct err *e);
-/* Appends one JSON object a line per order: document_no, issuer, action, deadline, until, state, items and receipts by kind. */
+/* Appends one JSON object a line per order: document_no, issuer, action, times, state, breach, items. */
 MUST_USE enum rc order_list_json(struct pg *c, struct buf *out, struct err *e);
 
 /* ---- reading: the API's queries, each answers one JSON text ---- */

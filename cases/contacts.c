@@ -413,7 +413,8 @@ enum rc contacts_note(struct ledger *l, const struct ledger_settings *s, struct 
 static const char close_sql[] =
 	"UPDATE case_file SET state = 'closed', outcome = 'no_action', closed_at = $2,"
 	" version = version + 1 WHERE id = ANY($1::text[]) AND reports = 0"
-	" AND state IN ('open', 'verifying')";
+	" AND state IN ('open', 'verifying')"
+	" AND NOT EXISTS (SELECT FROM wish w WHERE w.case_id = id)"; /* an order's */
 
 /* The first vote that counted may count no more. Spans that people have changed stay as long as they are. */
 static const char begin_sql[] =

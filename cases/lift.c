@@ -5,30 +5,38 @@
 #include "cases/approval.h"
 #include "cases/rows.h"
 
-/* $1 scope, $2 value, $3 case, $4 rule, $5 rules, $6 policy, $7 since, $8 until, $9 from, $10 to, $11 service; NULL does not narrow. A held proposal
- * of one leg has no action: it is found by what does not ask for one. */
-#define WHICH                                                                                    \
-	" FROM wish w JOIN sender s ON s.id = w.sender"                                          \
-	" LEFT JOIN LATERAL (SELECT x.recorded_at, x.rules, x.policy FROM action x"              \
-	" WHERE x.case_id = w.case_id AND x.sender = w.sender AND x.service = w.service"         \
-	" AND x.decided_at = w.decided_at AND x.state <> 'superseded' ORDER BY x.id DESC LIMIT " \
-	"1) d ON true"                                                                           \
-	" WHERE w.origin NOT LIKE 'order:%'"                                                     \
-	" AND ($1::text IS NULL OR (s.scope = $1::text AND s.value = $2::text))"                 \
-	" AND ($3::text IS NULL OR w.case_id = $3::text)"                                        \
-	" AND ($4::text IS NULL OR EXISTS (SELECT FROM report r WHERE r.sender = w.sender"       \
-	" AND r.case_id = w.case_id AND r.terms::jsonb @> "                                      \
-	"jsonb_build_array(jsonb_build_object('name', $4::text))))"                              \
-	" AND ($5::text IS NULL OR d.rules = $5::text) AND ($6::text IS NULL OR d.policy = "     \
-	"$6::text)"                                                                              \
-	" AND ($7::timestamptz IS NULL OR d.recorded_at >= $7::timestamptz)"                     \
-	" AND ($8::timestamptz IS NULL OR d.recorded_at < $8::timestamptz)"                      \
-	" AND ($9::bigint IS NULL OR EXISTS (SELECT FROM entry t WHERE t.scope = s.scope AND "   \
-	"t.value = s.value"                                                                      \
-	" AND t.service = w.service AND t.case_id = w.case_id"                                   \
-	" AND t.release BETWEEN $9::bigint AND coalesce($10::bigint, $9::bigint)))"              \
+/* $1 scope, $2 value, $3 case, $4 rule, $5 pack, $6 policy, $7 since, $8 until, $9 from, $10 to, $11 service, $12 model; NULL does not narrow. A held
+ * proposal of one leg has no action: it is found by what does not ask for one. What is named takes everything of its sender and service
+ * with it, orders excepted: a lift sets a floor under both classes. */
+#define NAMED                                                                                      \
+	" FROM wish w JOIN sender s ON s.id = w.sender LEFT JOIN LATERAL (SELECT x.recorded_at, "  \
+	"x.rules, x.policy FROM action x"                                                          \
+	" WHERE x.case_id = w.case_id AND x.sender = w.sender AND x.service = w.service"           \
+	" AND x.decided_at = w.decided_at AND x.state <> 'superseded' ORDER BY x.id DESC LIMIT 1)" \
+	" d ON true WHERE w.origin NOT LIKE 'order:%'"                                             \
+	" AND ($1::text IS NULL OR (s.scope = $1::text AND s.value = $2::text))"                   \
+	" AND ($3::text IS NULL OR w.case_id = $3::text)"                                          \
+	" AND ($4::text IS NULL OR EXISTS (SELECT FROM report r WHERE r.sender = w.sender"         \
+	" AND r.case_id = w.case_id AND EXISTS (SELECT FROM jsonb_array_elements(r.terms::jsonb) " \
+	"j"                                                                                        \
+	" WHERE j->>'name' = $4::text AND NOT coalesce((j->>'shadow')::bool, false))))"            \
+	" AND ($5::text IS NULL OR split_part(d.rules, '/', 1) = $5::text)"                        \
+	" AND ($12::text IS NULL OR split_part(d.rules, '/', 2) = $12::text)"                      \
+	" AND ($6::text IS NULL OR d.policy = $6::text)"                                           \
+	" AND ($7::timestamptz IS NULL OR d.recorded_at >= $7::timestamptz)"                       \
+	" AND ($8::timestamptz IS NULL OR d.recorded_at < $8::timestamptz)"                        \
+	" AND ($9::bigint IS NULL OR EXISTS (SELECT FROM entry t WHERE t.scope = s.scope"          \
+	" AND t.value = s.value AND t.service = w.service AND t.case_id = w.case_id"               \
+	" AND t.release BETWEEN $9::bigint AND coalesce($10::bigint, $9::bigint)))"                \
 	" AND ($11::smallint IS NULL OR w.service = $11::smallint)"
-#define WHICH_PARAMS 11
+#define WHICH                                                                                      \
+	" FROM wish w JOIN sender s ON s.id = w.sender LEFT JOIN LATERAL (SELECT x.recorded_at, "  \
+	"x.rules, x.policy FROM action x"                                                          \
+	" WHERE x.case_id = w.case_id AND x.sender = w.sender AND x.service = w.service"           \
+	" AND x.decided_at = w.decided_at AND x.state <> 'superseded' ORDER BY x.id DESC LIMIT 1)" \
+	" d ON true WHERE w.origin NOT LIKE 'order:%'"                                             \
+	" AND (w.sender, w.service) IN (SELECT w.sender, w.service" NAMED ")"
+#define WHICH_PARAMS 12
 
 static enum rc which_params(
 	const struct lift_which *w, struct pg_param p[WHICH_PARAMS], struct arena *a, struct err *e)
@@ -36,7 +44,7 @@ static enum rc which_params(
 	bool spans = w->since != TIME_NONE || w->until != TIME_NONE || w->from_release > 0;
 
 	if (w->sender == NULL && w->case_id == NULL && w->rule == NULL && w->rules == NULL &&
-		w->policy == NULL && !spans)
+		w->policy == NULL && w->model == NULL && !spans)
 		return err_set(
 			e, RC_INVALID, "say what to lift: without that it would be everything");
 	p[0] = pg_p_str(w->sender != NULL ? scope_name(w->sender->scope) : NULL);
@@ -50,6 +58,7 @@ static enum rc which_params(
 	p[8] = w->from_release > 0 ? pg_p_int(w->from_release, a) : pg_p_none();
 	p[9] = w->to_release > 0 ? pg_p_int(w->to_release, a) : pg_p_none();
 	p[10] = w->service >= 0 ? pg_p_int(w->service, a) : pg_p_none();
+	p[11] = pg_p_str(w->model);
 	return RC_OK;
 }
 
@@ -86,24 +95,21 @@ enum rc lift_preview(struct pg *c, const struct lift_which *w, struct arena *a, 
 static const char lock_sql[] =
 	"SELECT count(*) FROM (SELECT s.id FROM sender s WHERE s.id IN (SELECT w.sender" WHICH
 	") ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s) locked";
-static const char take_sql[] =
-	"CREATE TEMP TABLE lifting ON COMMIT DROP AS SELECT w.sender, w.service, w.origin, "
-	"w.case_id, 0::bigint"
-	" AS decided FROM wish w LIMIT 0";
+static const char take_sql[] = "CREATE TEMP TABLE lifting ON COMMIT DROP AS SELECT sender, "
+			       "service, origin, case_id FROM wish"
+			       " LIMIT 0";
 static const char fill_sql[] =
-	"INSERT INTO pg_temp.lifting SELECT w.sender, w.service, w.origin, w.case_id, 0" WHICH;
+	"INSERT INTO pg_temp.lifting SELECT w.sender, w.service, w.origin, w.case_id" WHICH;
 static const char sum_sql[] =
-	"SELECT count(*), count(DISTINCT sender), encode(sha256(convert_to(coalesce(string_agg("
-	"sender || '/' || service || '/' || origin || '/' || case_id, ',' ORDER BY sender, "
-	"service, "
-	"origin), ''),"
-	" 'UTF8')), 'hex') FROM pg_temp.lifting";
-
-/* Parameters: $1 now, $2 why. */
-static const char *const one_param[] = {
+	"SELECT count(*), count(DISTINCT sender), (SELECT coalesce(sum(k.reports), 0)::bigint"
+	" FROM case_file k WHERE k.id IN (SELECT case_id FROM pg_temp.lifting)) FROM "
+	"pg_temp.lifting";
+static const char *const plain_steps[] = {
 	"DELETE FROM wish w USING pg_temp.lifting l WHERE w.sender = l.sender"
 	" AND w.service = l.service AND w.origin = l.origin",
 	"INSERT INTO dirty (sender, service) SELECT DISTINCT sender, service FROM pg_temp.lifting",
+	"INSERT INTO retraction (sender, case_id) SELECT DISTINCT sender, case_id FROM "
+	"pg_temp.lifting",
 };
 static const char action_sql[] =
 	"UPDATE action x SET state = 'lifted', reason = $1 FROM pg_temp.lifting l"
@@ -111,10 +117,9 @@ static const char action_sql[] =
 	" AND x.origin NOT LIKE 'order:%' AND x.state IN ('wanted', 'admitted', 'held')";
 static const char case_sql[] =
 	"UPDATE case_file k SET state = 'closed', outcome = 'lifted', closed_at = $1,"
-	" version = version + 1 WHERE k.id IN (SELECT case_id FROM pg_temp.lifting) AND k.state <> "
-	"'closed'"
-	" AND NOT EXISTS (SELECT FROM wish w WHERE w.sender = k.sender AND w.service = k.service"
-	" AND w.case_id = k.id)";
+	" version = version + 1 WHERE k.id IN (SELECT case_id FROM pg_temp.lifting)"
+	" AND k.state <> 'closed' AND NOT EXISTS (SELECT FROM wish w WHERE w.sender = k.sender"
+	" AND w.service = k.service AND w.case_id = k.id)";
 static const char floor_sql[] =
 	"INSERT INTO standing AS t (sender, service, score, as_of, terms, votes, floor, rules, "
 	"policy)"
@@ -122,23 +127,8 @@ static const char floor_sql[] =
 	"'', ''"
 	" FROM pg_temp.lifting ON CONFLICT (sender, service) DO UPDATE SET score = 0, as_of = NULL,"
 	" terms = '[]', votes = 0, floor = greatest(t.floor, excluded.floor)";
-/* Every report of the lifted cases is told, with the next number of its id. */
-static const char tell_sql[] =
-	"WITH gone AS (SELECT DISTINCT r.id_hash, r.report_id FROM report r"
-	" WHERE (r.sender, r.case_id) IN (SELECT sender, case_id FROM pg_temp.lifting)"
-	" AND r.disposition = 0), next AS (UPDATE report_key k SET seq = k.seq + 1 FROM gone g"
-	" WHERE k.id_hash = g.id_hash RETURNING k.id_hash, g.report_id, k.seq),"
-	" kept AS (INSERT INTO outcome (id_hash, seq, status, at, reason)"
-	" SELECT id_hash, seq, 'reversed', $1, 'lifted' FROM next), line AS (SELECT"
-	" (row_number() OVER (ORDER BY report_id) - 1) / 1000 AS g, report_id || E'\\t' ||"
-	" json_build_object('report_id', report_id, 'seq', seq, 'status', 'reversed', 'at',"
-	" $2::text, 'reason', 'lifted') || E'\\n' AS text FROM next), sent AS ("
-	"INSERT INTO outbox (topic, messages, body) SELECT 'outcomes', count(*), string_agg(text, "
-	"'')"
-	" FROM line GROUP BY g) SELECT count(*) FROM next";
 
-static enum rc gather(
-	struct pg *c, const struct pg_param *p, struct lift_done *out, char hash[65], struct err *e)
+static enum rc gather(struct pg *c, const struct pg_param *p, struct lift_done *out, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_run(c, lock_sql, p, WHICH_PARAMS, NULL, e);
@@ -155,50 +145,52 @@ static enum rc gather(
 		return rc;
 	out->wishes = pg_int(r, 0, 0);
 	out->senders = pg_int(r, 0, 1);
-	(void)snprintf(hash, 65, "%.64s", pg_text(r, 0, 2).ptr);
+	out->reports = pg_int(r, 0, 2);
 	return out->wishes > 0 ? RC_OK : err_set(e, RC_NONE, "there is nothing to lift");
 }
 
-static enum rc end_all(struct pg *c, const char *why, int64_t now_us, struct arena *a,
-	struct lift_done *out, struct err *e)
+/* Two people mean the same when they narrow by the same words. */
+static void selection(const struct pg_param p[WHICH_PARAMS], char hex[65])
 {
-	OWN(pg_free) struct pg_result *r = NULL;
-	char at[TIME_TEXT];
+	BUF_OWN struct buf b;
+	struct digest d;
 
-	time_format(now_us, at);
-	struct pg_param now[] = {pg_p_time(now_us, a), pg_p_str(at)}, reason = pg_p_str(why);
+	buf_init(&b, 1 << 20);
+	for (int i = 0; i < WHICH_PARAMS; i++)
+		buf_fmt(&b, "%s\n", p[i].ptr != NULL ? p[i].ptr : "-");
+	sha256(buf_slice(&b), d.sum);
+	digest_hex(&d, hex);
+}
+
+static enum rc end_all(
+	struct pg *c, const char *why, int64_t now_us, struct arena *a, struct err *e)
+{
+	struct pg_param now = pg_p_time(now_us, a), reason = pg_p_str(why);
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; rc == RC_OK && i < ARRAY_LEN(one_param); i++)
-		rc = pg_run(c, one_param[i], NULL, 0, NULL, e);
+	for (size_t i = 0; rc == RC_OK && i < ARRAY_LEN(plain_steps); i++)
+		rc = pg_run(c, plain_steps[i], NULL, 0, NULL, e);
 	if (rc == RC_OK)
 		rc = pg_run(c, action_sql, &reason, 1, NULL, e);
 	if (rc == RC_OK)
-		rc = pg_run(c, case_sql, now, 1, NULL, e);
-	if (rc == RC_OK)
-		rc = pg_run(c, floor_sql, now, 1, NULL, e);
-	if (rc == RC_OK)
-		rc = pg_run(c, tell_sql, now, 2, &r, e);
-	if (rc == RC_OK)
-		out->reports = pg_int(r, 0, 0);
-	return rc;
+		rc = pg_run(c, case_sql, &now, 1, NULL, e);
+	return rc == RC_OK ? pg_run(c, floor_sql, &now, 1, NULL, e) : rc;
 }
 
 static enum rc tell(struct pg *c, const struct lift_done *d, const char *hash, const char *why,
 	const char *actor, int64_t now_us, struct arena *a, struct err *e)
 {
-	const char *line =
-		arena_fmt(a, "lift set=%s wishes=%lld senders=%lld reports=%lld%s why=%s\n", hash,
-			(long long)d->wishes, (long long)d->senders, (long long)d->reports,
-			d->waits ? " asked" : "", why);
+	const char *line = arena_fmt(a, "lift selection=%s wishes=%lld senders=%lld%s why=%s\n",
+		hash, (long long)d->wishes, (long long)d->senders, d->waits ? " asked" : "", why);
 
 	if (line == NULL)
 		return err_set(e, RC_LIMIT, "the reason is too long");
 	return audit_append(c, now_us, actor, "lift", slice_str(line), e);
 }
 
-enum rc lift_carry_out(struct pg *c, const struct lift_which *w, const char *why, int64_t alone_max,
-	const char *actor, int64_t now_us, struct arena *a, struct lift_done *out, struct err *e)
+static enum rc lift_once(struct pg *c, const struct lift_which *w, const char *why,
+	int64_t alone_max, const char *actor, int64_t now_us, struct arena *a,
+	struct lift_done *out, struct err *e)
 {
 	struct pg_param p[WHICH_PARAMS];
 	struct lift_done done = {.waits = false};
@@ -206,23 +198,36 @@ enum rc lift_carry_out(struct pg *c, const struct lift_which *w, const char *why
 	char hash[65];
 	enum rc rc = which_params(w, p, a, e);
 
+	if (rc != RC_OK)
+		return rc;
+	selection(p, hash);
+	rc = pg_script(c, "BEGIN", e);
 	if (rc == RC_OK)
-		rc = pg_script(c, "BEGIN", e);
-	if (rc == RC_OK)
-		rc = gather(c, p, &done, hash, e);
+		rc = gather(c, p, &done, e);
 	if (rc == RC_OK && done.wishes > alone_max)
-		rc = approval_ask(c, "lift", hash, actor, now_us, a, &agreed, e);
+		rc = approval_ask(c, "lift", hash, done.wishes, actor, now_us, a, &agreed, e);
 	done.waits = !agreed;
 	if (rc == RC_OK && agreed)
-		rc = end_all(c, why, now_us, a, &done, e);
+		rc = end_all(c, why, now_us, a, e);
 	if (rc == RC_OK)
 		rc = tell(c, &done, hash, why, actor, now_us, a, e);
 	if (rc == RC_OK)
 		rc = pg_commit(c, e);
-	if (rc != RC_OK) {
+	if (rc == RC_OK)
+		*out = done;
+	else
 		pg_rollback(c);
-		return rc;
-	}
-	*out = done;
-	return RC_OK;
+	return rc;
+}
+
+enum rc lift_carry_out(struct pg *c, const struct lift_which *w, const char *why, int64_t alone_max,
+	const char *actor, int64_t now_us, struct arena *a, struct lift_done *out, struct err *e)
+{
+	enum rc rc;
+	int tries = 0;
+
+	do
+		rc = lift_once(c, w, why, alone_max, actor, now_us, a, out, e);
+	while (pg_collided(rc, e) && ++tries < 5);
+	return rc;
 }

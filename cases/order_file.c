@@ -169,6 +169,23 @@ static const char *mangled(struct slice s)
 	return NULL;
 }
 
+/* What is no text is shown by its bytes. */
+static struct slice shown(struct reader *r, struct slice raw)
+{
+	BUF_OWN struct buf b = {0};
+
+	if (slice_utf8_valid(raw) && memchr(raw.ptr, '\0', raw.len) == NULL)
+		return copy(r, raw);
+	buf_init(&b, 4 * raw.len + 1);
+	for (size_t i = 0; i < raw.len; i++) {
+		if (raw.ptr[i] >= ' ' && raw.ptr[i] < 0x7f)
+			buf_byte(&b, raw.ptr[i]);
+		else
+			buf_fmt(&b, "\\x%02x", (unsigned char)raw.ptr[i]);
+	}
+	return copy(r, buf_slice(&b));
+}
+
 static bool put_item(struct reader *r, struct slice raw, int line)
 {
 	struct order *o = r->o;
@@ -181,7 +198,8 @@ static bool put_item(struct reader *r, struct slice raw, int line)
 	if (why != NULL)
 		complain(r->c, r->name, line, "%.*s: %s", (int)(raw.len < 64 ? raw.len : 64),
 			raw.ptr, why);
-	o->items[o->n++] = (struct order_item){.raw = copy(r, raw), .line = line};
+	o->items[o->n++] =
+		(struct order_item){.raw = copy(r, raw), .shown = shown(r, raw), .line = line};
 	return true;
 }
 
@@ -369,6 +387,10 @@ enum rc order_read(const struct plan *p, const char *name, struct slice file, st
 		read_all(&r, json, file);
 	if (c->count == before && o.n == 0 && o.revokes.len == 0)
 		complain(c, name, 1, "the list is empty");
+	if (c->count == before && o.n > 0 && o.revokes.len > 0)
+		complain(c, name, 1,
+			"an order that revokes another has no items: they would be barred anew; to "
+			"take some off, amend it");
 	if (c->count == before)
 		check_hash(&r);
 	if (c->count > before)

@@ -77,15 +77,6 @@ static enum rc let_through(struct pg *c, const struct pg_param *p, struct err *e
 	return rc;
 }
 
-static enum rc request(
-	struct pg *c, const char *document_no, int64_t now_us, struct arena *a, struct err *e)
-{
-	struct pg_param p[] = {pg_p_str(document_no), pg_p_time(now_us, a)};
-	enum rc rc = pg_run(c, ASK_PROVISIONING("t.state = 'wished'"), p, 2, NULL, e);
-
-	return rc == RC_OK ? pg_run(c, TELL_PROVISIONING, p, 1, NULL, e) : rc;
-}
-
 enum rc order_release(struct pg *c, const char *document_no, int line, const char *actor,
 	int64_t now_us, struct arena *a, bool *waits, struct err *e)
 {
@@ -99,11 +90,11 @@ enum rc order_release(struct pg *c, const char *document_no, int line, const cha
 	if (rc == RC_OK)
 		rc = lock_line(c, p, document_no, line, e);
 	if (rc == RC_OK)
-		rc = approval_ask(c, "order.release", which, actor, now_us, a, &first, e);
+		rc = approval_ask(c, "order.release", which, 1, actor, now_us, a, &first, e);
 	if (rc == RC_OK && first)
 		rc = let_through(c, p, e);
 	if (rc == RC_OK && first)
-		rc = request(c, document_no, now_us, a, e);
+		rc = order_ask(c, document_no, now_us, a, e);
 	const char *text = arena_fmt(a, "order.release %s%s\n", which, first ? "" : " asked");
 	if (rc == RC_OK)
 		rc = audit_append(c, now_us, actor, "order.release", slice_str(text), e);
@@ -118,21 +109,17 @@ enum rc order_release(struct pg *c, const char *document_no, int line, const cha
 enum rc order_revoke(struct pg *c, const char *document_no, const char *by, const char *actor,
 	int64_t now_us, struct arena *a, int64_t *ended, struct err *e)
 {
-	static const char lock[] =
-		"SELECT count(*) FROM (SELECT s.id FROM sender s WHERE s.id IN (SELECT t.sender"
-		" FROM order_target t WHERE t.document_no = $1) ORDER BY s.scope COLLATE \"C\", "
-		"s.value"
-		" FOR NO KEY UPDATE OF s) locked";
 	const char *line = arena_fmt(a, "order.revoke %s by=%s\n", document_no, by);
-	struct pg_param p[] = {pg_p_str(document_no)};
 
 	if (line == NULL)
 		return err_set(e, RC_LIMIT, "the document_no is too long");
 	enum rc rc = pg_script(c, "BEGIN", e);
 	if (rc == RC_OK)
-		rc = pg_run(c, lock, p, 1, NULL, e);
+		rc = order_lock(c, document_no, e);
 	if (rc == RC_OK)
 		rc = order_end(c, document_no, by, now_us, a, ended, e);
+	if (rc == RC_OK)
+		rc = order_take_back(c, document_no, now_us, a, e);
 	if (rc == RC_OK)
 		rc = audit_append(c, now_us, actor, "order.revoke", slice_str(line), e);
 	return finish(c, rc, e);
@@ -141,7 +128,7 @@ enum rc order_revoke(struct pg *c, const char *document_no, const char *by, cons
 /* ---- receipts ---- */
 
 static const char *const receipt_columns[] = {
-	"document_no", "line", "raw", "scope", "value", "receipt", "reason", "at"};
+	"line", "raw", "scope", "value", "receipt", "reason", "at"};
 
 /* "TITLE=NAME" or "NAME". */
 static int column_of(struct slice spec, struct slice *title)
@@ -160,10 +147,12 @@ static int column_of(struct slice spec, struct slice *title)
 	return -1;
 }
 
-/* A field that a spreadsheet would run as a formula is told apart by a quote mark; a number keeps its plus. */
+/* A field that a spreadsheet would run as a formula is told apart by a quote mark; a plus before a digit stays. */
 static void csv_field(struct buf *out, struct slice s)
 {
-	bool formula = s.len > 0 && strchr("=@-", s.ptr[0]) != NULL;
+	bool formula = s.len > 0 &&
+		(strchr("=@-\t\r", s.ptr[0]) != NULL ||
+			(s.ptr[0] == '+' && (s.len == 1 || s.ptr[1] < '0' || s.ptr[1] > '9')));
 	bool quoted = formula;
 
 	for (size_t i = 0; i < s.len; i++)
@@ -187,13 +176,14 @@ enum rc order_receipt_csv(
 	struct pg *c, const char *document_no, struct slice columns, struct buf *out, struct err *e)
 {
 	static const char sql[] =
-		"SELECT document_no, line::text, raw, coalesce(scope, ''), coalesce(value, ''), "
-		"receipt,"
+		"SELECT line::text, raw, coalesce(scope, ''), coalesce(value, ''), receipt,"
 		" CASE WHEN fault IS NOT NULL THEN fault WHEN same_as IS NOT NULL"
-		" THEN 'same as line ' || same_as ELSE '' END,"
-		" coalesce(to_char(at AT TIME ZONE INTERVAL '7 hours', "
-		"'YYYY-MM-DD\"T\"HH24:MI:SS\"+07:00\"'), '')"
-		" FROM order_receipt WHERE document_no = $1 ORDER BY line";
+		" THEN 'same as line ' || same_as WHEN ended_at IS NOT NULL"
+		" AND receipt NOT IN ('executed', 'not_ours') THEN 'the order ended before' ELSE "
+		"'' END,"
+		" coalesce(to_char(at AT TIME ZONE INTERVAL '7 hours',"
+		" 'YYYY-MM-DD\"T\"HH24:MI:SS\"+07:00\"'), '') FROM order_receipts($1) ORDER BY "
+		"line";
 	OWN(pg_free) struct pg_result *r = NULL;
 	struct pg_param p[] = {pg_p_str(document_no)};
 	struct slice spec, title;
@@ -228,16 +218,13 @@ enum rc order_list_json(struct pg *c, struct buf *out, struct err *e)
 		"SELECT d.document_no, d.issuer, d.action, d.received_at, d.deadline, d.until,"
 		" CASE WHEN d.applied_at IS NULL THEN 'waits' WHEN d.ended_at IS NOT NULL THEN "
 		"'ended'"
-		" ELSE 'in_force' END, d.breach, d.ended_by, r.items, r.receipts::text"
-		" FROM order_doc d CROSS JOIN LATERAL (SELECT coalesce(sum(n), 0)::bigint AS items,"
-		" coalesce(json_object_agg(receipt, n), '{}') AS receipts FROM (SELECT receipt, "
-		"count(*) AS n"
-		" FROM order_receipt o WHERE o.document_no = d.document_no GROUP BY receipt) x) r"
+		" ELSE 'in_force' END, d.breach, d.ended_by, (SELECT count(*) FROM order_item i"
+		" WHERE i.document_no = d.document_no) FROM order_doc d"
 		" ORDER BY d.received_at, d.document_no";
 	static const struct col cols[] = {{"document_no", COL_TEXT}, {"issuer", COL_TEXT},
 		{"action", COL_TEXT}, {"received_at", COL_TIME}, {"deadline", COL_TIME},
 		{"until", COL_TIME}, {"state", COL_TEXT}, {"breach", COL_BOOL},
-		{"ended_by", COL_TEXT}, {"items", COL_INT}, {"receipts", COL_JSON}};
+		{"ended_by", COL_TEXT}, {"items", COL_INT}};
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_run(c, sql, NULL, 0, &r, e);
 

@@ -64,7 +64,7 @@ static void copy_item(struct pg *c, const struct order *o, const struct order_it
 	pg_copy_row(c);
 	pg_copy_text(c, o->document_no);
 	pg_copy_int4(c, i->line);
-	pg_copy_text(c, i->raw);
+	pg_copy_text(c, i->shown);
 	if (i->fault != NULL)
 		pg_copy_text(c, slice_str(i->fault));
 	else
@@ -99,73 +99,57 @@ static enum rc put_items(struct pg *c, const struct order *o, struct err *e)
 		copy_item(c, o, &o->items[i]);
 	if (rc == RC_OK)
 		rc = pg_copy_end(c, NULL, e);
-	/* A plan made for a handful of rows would not do for 100,000. */
+	/* A plan made for a handful of rows would not do for 100,000. Only the orders' own tables: others are in use. */
 	return rc == RC_OK ? pg_script(c, "ANALYZE order_item", e) : rc;
 }
 
 /* ---- the senders of an order, one statement for each thing that is done ---- */
 
-/* Parameters: $1 document_no, $2 now. */
-struct step {
-	const char *sql;
-	int params;
-};
-
-static enum rc run_steps(struct pg *c, const struct step *steps, size_t n, const char *document_no,
-	int64_t now_us, struct arena *a, struct err *e)
-{
-	struct pg_param p[] = {pg_p_str(document_no), pg_p_time(now_us, a)};
-	enum rc rc = RC_OK;
-
-	for (size_t i = 0; rc == RC_OK && i < n; i++)
-		rc = pg_run(c, steps[i].sql, p, steps[i].params, NULL, e);
-	return rc;
-}
-
-#define TARGETS(state)                                                                       \
-	" FROM order_target t JOIN order_doc d USING (document_no) JOIN sender s ON s.id = " \
-	"t.sender"                                                                           \
-	" WHERE t.document_no = $1 AND t.state IN (" state ")"
-
-static const struct step apply_steps[] = {
+/* Known ones are locked, new ones made, then those that somebody else has made meanwhile: the order of the workers. */
+#define LOCK                                                                                      \
+	"SELECT count(*) FROM (SELECT s.id FROM sender s WHERE s.id IN (SELECT t.sender FROM "    \
+	"order_doc d"                                                                             \
+	" JOIN order_target t ON t.document_no IN (d.amends, d.revokes) WHERE d.document_no = $1" \
+	" UNION SELECT x.id FROM order_item i JOIN sender x ON x.scope = i.scope AND x.value = "  \
+	"i.value"                                                                                 \
+	" WHERE i.document_no = $1 AND i.fault IS NULL AND i.same_as IS NULL)"                    \
+	" ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s) locked"
+static const char lock_sql[] = LOCK, lock_made_sql[] = LOCK;
+static const struct order_step lock_steps[] = {
+	{lock_sql, 1},
 	{"INSERT INTO sender (scope, value, attribution, carrier, by_table, class, created_at)"
 	 " SELECT scope, value, attribution, carrier, by_table, number_class, $2 FROM order_item"
 	 " WHERE document_no = $1 AND fault IS NULL AND same_as IS NULL"
 	 " ORDER BY scope COLLATE \"C\", value ON CONFLICT (scope, value) DO NOTHING",
 		2},
-	/* With the senders of what this order ends: everybody locks in one order. */
-	{"SELECT count(*) FROM (SELECT s.id FROM sender s WHERE s.id IN (SELECT t.sender FROM "
-	 "order_doc d"
-	 " JOIN order_target t ON t.document_no IN (d.amends, d.revokes) WHERE d.document_no = $1"
-	 " UNION SELECT x.id FROM order_item i JOIN sender x ON x.scope = i.scope AND x.value = "
-	 "i.value"
-	 " WHERE i.document_no = $1 AND i.fault IS NULL AND i.same_as IS NULL)"
-	 " ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s) locked",
-		1},
-	{"INSERT INTO order_target (document_no, line, service, sender, case_id, state)"
-	 " SELECT document_no, line, service, sender,"
-	 " CASE WHEN state IN ('wished', 'held') THEN coalesce(known, case_id()) ELSE '' END, state"
-	 " FROM (SELECT i.document_no, i.line, v.service, s.id AS sender, k.id AS known,"
-	 " CASE WHEN d.until <= $2 THEN 'expired'"
-	 " WHEN d.action IN ('bar_out', 'recall')"
-	 " AND i.attribution IN ('other', 'foreign', 'unattributed') THEN 'not_ours'"
-	 " WHEN i.emergency OR " PROTECTED_EXISTS("v.service",
-		 "$2") " THEN 'held'"
-		       " ELSE 'wished' END AS state FROM order_doc d JOIN order_item i USING "
-		       "(document_no)"
-		       " JOIN sender s ON s.scope = i.scope AND s.value = i.value"
-		       " CROSS JOIN LATERAL (VALUES (0::smallint, d.sms), (1::smallint, d.voice)) "
-		       "v(service, "
-		       "listed)"
-		       " LEFT JOIN case_file k ON k.sender = s.id AND k.service = v.service AND "
-		       "k.class = d.class"
-		       " AND " CASE_OPEN(
-			       "k") " WHERE d.document_no = $1 AND v.listed AND i.fault IS NULL"
-				    " AND i.same_as IS NULL) x",
-		2},
-	/* Plans made for a handful of rows would not do for what follows. */
+	{lock_made_sql, 1},
+};
+
+#define TARGETS(state)                                              \
+	" FROM order_target t JOIN order_doc d USING (document_no)" \
+	" WHERE t.document_no = $1 AND t.state IN (" state ")"
+#define RUNG "CASE d.action WHEN 'recall' THEN 5 WHEN 'bar_both' THEN 4 ELSE 3 END"
+static const char target_sql[] =
+	"INSERT INTO order_target (document_no, line, service, sender, case_id, state)"
+	" SELECT document_no, line, service, sender,"
+	" CASE WHEN state IN ('wished', 'held') THEN coalesce(known, case_id()) ELSE '' END, state"
+	" FROM (SELECT i.document_no, i.line, v.service, s.id AS sender, k.id AS known,"
+	" CASE WHEN d.until <= $2 THEN 'expired' WHEN d.action IN ('bar_out', 'recall')"
+	" AND i.attribution IN ('other', 'foreign', 'unattributed') THEN 'not_ours'"
+	" WHEN i.emergency OR " PROTECTED_EXISTS("v.service",
+		"$2") " THEN 'held' ELSE 'wished' END AS state"
+		      " FROM order_doc d JOIN order_item i USING (document_no)"
+		      " JOIN sender s ON s.scope = i.scope AND s.value = i.value"
+		      " CROSS JOIN LATERAL (VALUES (0::smallint, d.sms), (1::smallint, d.voice)) "
+		      "v(service, listed)"
+		      " LEFT JOIN case_file k ON k.sender = s.id AND k.service = v.service AND "
+		      "k.class = d.class"
+		      " AND " CASE_OPEN(
+			      "k") " WHERE d.document_no = $1 AND v.listed AND i.fault IS NULL"
+				   " AND i.same_as IS NULL) x";
+static const struct order_step wish_steps[] = {
+	{target_sql, 2},
 	{"ANALYZE order_target", 0},
-	{"ANALYZE sender", 0},
 	{"INSERT INTO case_file (id, sender, service, class, state, rung, first_at, due_at, "
 	 "opened_at)"
 	 " SELECT t.case_id, t.sender, t.service, d.class,"
@@ -177,113 +161,70 @@ static const struct step apply_steps[] = {
 	{"INSERT INTO action (case_id, sender, service, class, origin, rung, action, decided_at, "
 	 "until,"
 	 " state, reason, basis, recorded_at) SELECT t.case_id, t.sender, t.service, d.class,"
-	 " 'order:' || d.document_no, CASE d.action WHEN 'recall' THEN 5 WHEN 'bar_both' THEN 4 "
-	 "ELSE 3 END,"
-	 " d.action, d.received_at, d.until,"
+	 " 'order:' || d.document_no, " RUNG ", d.action, d.received_at, d.until,"
 	 " CASE t.state WHEN 'wished' THEN 'wanted' ELSE t.state END,"
 	 " CASE t.state WHEN 'held' THEN 'protected' ELSE '' END,"
 	 " d.legal_basis, $2" TARGETS("'wished', 'held', 'expired', 'not_ours'"),
 		2},
 	{"INSERT INTO wish (sender, service, origin, action, detail, case_id, until, basis, rung, "
 	 "score,"
-	 " first_at, decided_at, state, reason) SELECT t.sender, t.service,"
-	 " 'order:' || d.document_no, 'bar', d.action, t.case_id, d.until, d.legal_basis,"
-	 " CASE d.action WHEN 'recall' THEN 5 WHEN 'bar_both' THEN 4 ELSE 3 END, 1, d.received_at,"
-	 " d.received_at, CASE t.state WHEN 'held' THEN 'held' ELSE 'wanted' END,"
+	 " first_at, decided_at, state, reason) SELECT t.sender, t.service, 'order:' || "
+	 "d.document_no,"
+	 " 'bar', d.action, t.case_id, d.until, d.legal_basis, " RUNG
+	 ", 1, d.received_at, d.received_at,"
+	 " CASE t.state WHEN 'held' THEN 'held' ELSE 'wanted' END,"
 	 " CASE t.state WHEN 'held' THEN 'protected' ELSE '' END" TARGETS("'wished', 'held'"),
 		1},
 	{"INSERT INTO dirty (sender, service) SELECT t.sender, t.service" TARGETS(
 		 "'wished', 'held'"),
 		1},
-	{ASK_PROVISIONING("t.state = 'wished'"), 2},
-	{TELL_PROVISIONING, 1},
 	{"UPDATE order_doc SET applied_at = $2, breach = coalesce($2 > deadline, false)"
 	 " WHERE document_no = $1",
 		2},
 };
 
-/* $1 is the document that ends. Its cases close unless something else wishes for them. */
-static const struct step end_steps[] = {
-	{"INSERT INTO dirty (sender, service) SELECT t.sender, t.service" TARGETS(
-		 "'wished', 'held'"),
-		1},
-	{"DELETE FROM wish w USING order_target t WHERE t.document_no = $1 AND w.sender = t.sender"
-	 " AND w.service = t.service AND w.origin = 'order:' || $1",
-		1},
-	{"UPDATE action x SET state = 'lifted', reason = 'order_ended' FROM order_target t"
-	 " WHERE t.document_no = $1 AND x.case_id = t.case_id AND x.origin = 'order:' || $1"
-	 " AND x.state IN ('wanted', 'admitted', 'held')",
-		1},
-	{"UPDATE case_file k SET state = 'closed', outcome = 'lifted', closed_at = $2,"
-	 " version = version + 1 FROM order_target t WHERE t.document_no = $1 AND k.id = t.case_id"
-	 " AND k.state <> 'closed' AND NOT EXISTS (SELECT FROM wish w WHERE w.sender = k.sender"
-	 " AND w.service = k.service AND w.case_id = k.id)",
-		2},
-	{"INSERT INTO provisioning (request_id, case_id, sender, service, action, origin, asked_at)"
-	 " SELECT p.request_id || '/lift', p.case_id, p.sender, p.service, 'lift', p.origin, $2"
-	 " FROM provisioning p WHERE p.origin = 'order:' || $1 AND p.action <> 'lift'"
-	 " ON CONFLICT (request_id) DO NOTHING",
-		2},
-	{TELL_PROVISIONING, 1},
-	{"UPDATE order_target SET state = 'ended' WHERE document_no = $1"
-	 " AND state IN ('wished', 'held')",
-		1},
-};
-
-enum rc order_end(struct pg *c, const char *document_no, const char *by, int64_t now_us,
-	struct arena *a, int64_t *ended, struct err *e)
-{
-	static const char sql[] = "UPDATE order_doc SET ended_at = $2, ended_by = $3"
-				  " WHERE document_no = $1 AND ended_at IS NULL AND applied_at IS "
-				  "NOT NULL";
-	OWN(pg_free) struct pg_result *r = NULL, *count = NULL;
-	struct pg_param p[] = {pg_p_str(document_no), pg_p_time(now_us, a), pg_p_str(by)};
-	enum rc rc = pg_run(c, sql, p, ARRAY_LEN(p), &r, e);
-
-	if (rc == RC_OK && pg_affected(r) != 1)
-		rc = err_set(e, RC_CONFLICT, "order %s is not in force", document_no);
-	if (rc == RC_OK)
-		rc = pg_run(c,
-			"SELECT count(*) FROM order_target WHERE document_no = $1"
-			" AND state IN ('wished', 'held')",
-			p, 1, &count, e);
-	if (rc == RC_OK)
-		*ended = pg_int(count, 0, 0);
-	if (rc == RC_OK)
-		rc = run_steps(c, end_steps, ARRAY_LEN(end_steps), document_no, now_us, a, e);
-	return rc;
-}
-
 /* ---- all of it ---- */
 
-static enum rc end_former(
-	struct pg *c, const char *document_no, int64_t now_us, struct arena *a, struct err *e)
+/* The order that this one amends or revokes, "": none. */
+static enum rc former_of(
+	struct pg *c, const char *document_no, struct arena *a, const char **out, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
 	struct pg_param p[] = {pg_p_str(document_no)};
-	int64_t ended = 0;
-	enum rc rc =
-		pg_run(c, "SELECT coalesce(amends, revokes) FROM order_doc WHERE document_no = $1",
-			p, 1, &r, e);
+	enum rc rc = pg_run(c,
+		"SELECT coalesce(amends, revokes, '') FROM order_doc WHERE document_no = $1", p, 1,
+		&r, e);
 
-	if (rc != RC_OK || pg_null(r, 0, 0))
+	if (rc != RC_OK)
 		return rc;
-	const char *former = arena_fmt(a, "%.*s", (int)pg_text(r, 0, 0).len, pg_text(r, 0, 0).ptr);
-	if (former == NULL)
-		return err_set(e, RC_LIMIT, "the order is too long");
-	return order_end(c, former, document_no, now_us, a, &ended, e);
+	*out = arena_copy(a, pg_text(r, 0, 0)).ptr;
+	return *out != NULL ? RC_OK : err_set(e, RC_LIMIT, "the order is too long");
+}
+
+/* What it ends may not be in force here: a paper of before, or ended already. Its own list is carried out all the same. */
+static enum rc end_former(struct pg *c, const char *document_no, const char *former, int64_t now_us,
+	struct arena *a, struct err *e)
+{
+	struct pg_param p[] = {pg_p_str(document_no)};
+	int64_t ended = 0;
+	enum rc rc = order_end(c, former, document_no, now_us, a, &ended, e);
+
+	if (rc != RC_NONE)
+		return rc;
+	return pg_run(
+		c, "UPDATE order_doc SET former_gone = true WHERE document_no = $1", p, 1, NULL, e);
 }
 
 static enum rc count_targets(
 	struct pg *c, const char *document_no, struct order_done *out, struct err *e)
 {
-	static const char sql[] =
-		"SELECT count(*) FILTER (WHERE state = 'wished'), count(*) FILTER (WHERE state = "
-		"'held'),"
-		" count(*) FILTER (WHERE state = 'not_ours'), count(*) FILTER (WHERE state = "
-		"'expired'),"
-		" (SELECT breach FROM order_doc WHERE document_no = $1)"
-		" FROM order_target WHERE document_no = $1";
+	static const char sql[] = "SELECT count(*) FILTER (WHERE t.state = 'wished'), count(*) "
+				  "FILTER (WHERE t.state = 'held'),"
+				  " count(*) FILTER (WHERE t.state = 'not_ours'),"
+				  " count(*) FILTER (WHERE t.state = 'expired'), "
+				  "bool_or(d.breach), bool_or(d.former_gone)"
+				  " FROM order_doc d LEFT JOIN order_target t USING (document_no) "
+				  "WHERE d.document_no = $1";
 	OWN(pg_free) struct pg_result *r = NULL;
 	struct pg_param p[] = {pg_p_str(document_no)};
 	enum rc rc = pg_run(c, sql, p, 1, &r, e);
@@ -293,32 +234,44 @@ static enum rc count_targets(
 			.held = pg_int(r, 0, 1),
 			.not_ours = pg_int(r, 0, 2),
 			.expired = pg_int(r, 0, 3),
-			.breach = pg_bool(r, 0, 4)};
+			.breach = pg_bool(r, 0, 4),
+			.former_gone = pg_bool(r, 0, 5)};
 	return rc;
+}
+
+static enum rc tell_apply(struct pg *c, const char *document_no, const struct order_done *d,
+	const char *actor, int64_t now_us, struct arena *a, struct err *e)
+{
+	const char *line = arena_fmt(a,
+		"order.apply %s wished=%lld held=%lld not_ours=%lld expired=%lld%s%s\n",
+		document_no, (long long)d->wished, (long long)d->held, (long long)d->not_ours,
+		(long long)d->expired, d->breach ? " breach" : "",
+		d->former_gone ? " former_not_in_force" : "");
+
+	if (line == NULL)
+		return err_set(e, RC_LIMIT, "the order is too long");
+	return audit_append(c, now_us, actor, "order.apply", slice_str(line), e);
 }
 
 enum rc order_apply(struct pg *c, const char *document_no, const char *actor, int64_t now_us,
 	struct arena *a, struct order_done *out, struct err *e)
 {
-	/* The first two steps make and lock the senders, also of the former order. */
-	enum rc rc = run_steps(c, apply_steps, 2, document_no, now_us, a, e);
+	const char *former = "";
+	enum rc rc = former_of(c, document_no, a, &former, e);
 
 	if (rc == RC_OK)
-		rc = end_former(c, document_no, now_us, a, e);
+		rc = order_steps(c, lock_steps, ARRAY_LEN(lock_steps), document_no, now_us, a, e);
+	if (rc == RC_OK && former[0] != '\0')
+		rc = end_former(c, document_no, former, now_us, a, e);
 	if (rc == RC_OK)
-		rc = run_steps(
-			c, apply_steps + 2, ARRAY_LEN(apply_steps) - 2, document_no, now_us, a, e);
+		rc = order_steps(c, wish_steps, ARRAY_LEN(wish_steps), document_no, now_us, a, e);
+	if (rc == RC_OK && former[0] != '\0')
+		rc = order_take_back(c, former, now_us, a, e);
+	if (rc == RC_OK)
+		rc = order_ask(c, document_no, now_us, a, e);
 	if (rc == RC_OK)
 		rc = count_targets(c, document_no, out, e);
-	if (rc != RC_OK)
-		return rc;
-	const char *line = arena_fmt(a,
-		"order.apply %s wished=%lld held=%lld not_ours=%lld expired=%lld%s\n", document_no,
-		(long long)out->wished, (long long)out->held, (long long)out->not_ours,
-		(long long)out->expired, out->breach ? " breach" : "");
-	if (line == NULL)
-		return err_set(e, RC_LIMIT, "the order is too long");
-	return audit_append(c, now_us, actor, "order.apply", slice_str(line), e);
+	return rc == RC_OK ? tell_apply(c, document_no, out, actor, now_us, a, e) : rc;
 }
 
 static enum rc tell_import(struct pg *c, const struct order *o, const uint8_t sha[SHA256_LEN],
@@ -337,19 +290,15 @@ static enum rc tell_import(struct pg *c, const struct order *o, const uint8_t sh
 	return audit_append(c, now_us, actor, "order.import", slice_str(line), e);
 }
 
-enum rc order_import(struct pg *c, const struct keys *k, const struct order *o, struct slice file,
-	bool accept_valid, const char *actor, int64_t now_us, struct arena *a,
+static enum rc import_once(struct pg *c, const struct keys *k, const struct order *o,
+	struct slice file, const char *actor, int64_t now_us, struct arena *a,
 	struct order_done *out, struct err *e)
 {
-	const char *no = arena_fmt(a, "%.*s", (int)o->document_no.len, o->document_no.ptr);
+	const char *no = arena_copy(a, o->document_no).ptr;
 	uint8_t sha[SHA256_LEN];
 
 	if (no == NULL)
 		return err_set(e, RC_LIMIT, "the order is too long");
-	if (o->invalid > 0 && !accept_valid)
-		return err_set(e, RC_INVALID,
-			"%zu of %zu items are no senders: refused whole, nothing was changed",
-			o->invalid, o->n);
 	sha256(file, sha);
 	enum rc rc = pg_script(c, "BEGIN", e);
 	if (rc == RC_OK)
@@ -367,5 +316,23 @@ enum rc order_import(struct pg *c, const struct keys *k, const struct order *o, 
 		rc = pg_commit(c, e);
 	if (rc != RC_OK)
 		pg_rollback(c);
+	return rc;
+}
+
+enum rc order_import(struct pg *c, const struct keys *k, const struct order *o, struct slice file,
+	bool accept_valid, const char *actor, int64_t now_us, struct arena *a,
+	struct order_done *out, struct err *e)
+{
+	enum rc rc;
+	int tries = 0;
+
+	if (o->invalid > 0 && !accept_valid)
+		return err_set(e, RC_INVALID,
+			"%zu of %zu items are no senders: refused whole, nothing was changed",
+			o->invalid, o->n);
+	/* A worker may win a lock that both wanted: then the whole again. */
+	do
+		rc = import_once(c, k, o, file, actor, now_us, a, out, e);
+	while (pg_collided(rc, e) && ++tries < TRIES);
 	return rc;
 }

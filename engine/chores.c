@@ -1,5 +1,6 @@
 /* What the leading keeper does besides releases: partitions of the report table ahead of time, the protected list, old releases forgotten
- * (every minute); the audit chain's head to a file, a topic and syslog (every second); gauges of what waits. */
+ * (every minute); the audit chain's head to a file, a topic and syslog (every second); gauges of what waits, orders whose time is over or that
+ * are proved, and reports that hear of a lift (every two seconds). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -176,6 +177,20 @@ static enum rc measure(struct chores *c, struct pg *pg, int64_t now_us, struct e
 	return RC_OK;
 }
 
+/* ---- every two seconds ---- */
+
+static enum rc tend_orders(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	(void)c;
+	return orders_tend(pg, now_us, e);
+}
+
+static enum rc tell_retracted(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	(void)c;
+	return lift_tell(pg, now_us, e);
+}
+
 /* ---- all of it ---- */
 
 typedef enum rc chore(struct chores *c, struct pg *pg, int64_t now_us, struct err *e);
@@ -214,6 +229,8 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 	if (mono_us - c->gauges_at_us >= GAUGES_US) {
 		c->gauges_at_us = mono_us;
 		do_one(c, pg, "gauges", measure, &rc);
+		do_one(c, pg, "orders", tend_orders, &rc);
+		do_one(c, pg, "retractions", tell_retracted, &rc);
 	}
 	return rc;
 }

@@ -583,3 +583,8 @@ void pg_rollback(struct pg *c)
 	if (!pg_broken(c) && PQtransactionStatus(c->conn) != PQTRANS_IDLE)
 		(void)!pg_script(c, "ROLLBACK", &ignored);
 }
+
+bool pg_collided(enum rc rc, const struct err *e)
+{
+	return rc == RC_CONFLICT && strncmp(e->state, "40", 2) == 0;
+}

@@ -56,6 +56,8 @@ MUST_USE enum rc pg_flush(struct pg *c, struct err *e);
 MUST_USE enum rc pg_recv(struct pg *c, struct pg_result **out, struct err *e);
 MUST_USE enum rc pg_pipeline_end(struct pg *c, struct err *e);
 
+/* The failure is a deadlock or a serialization failure (SQLSTATE 40): the transaction may be tried again as a whole. */
+bool pg_collided(enum rc rc, const struct err *e);
 /* COMMIT. RC_OK: durable. RC_RETRY with pg_broken: the answer was lost, the outcome is unknown. RC_CONFLICT: the transaction had failed
  * and was rolled back (also when COMMIT goes through pg_run or pg_send). */
 MUST_USE enum rc pg_commit(struct pg *c, struct err *e);

@@ -1,5 +1,6 @@
 """Authority orders: from the file to the list, past every cap and switch, whole or not at all, and answered number by number."""
 import csv
+import datetime
 import hashlib
 import io
 import json
@@ -91,7 +92,7 @@ def test_from_the_file_to_the_receipt(live):
     assert set(listed(live)) == {"84981112233", "84912345678"}
     assert live.receipt("12/CD") == {OWN: "pending", OTHER: "pending", PROTECTED: "protected_held", "098 111 2233": "pending"}
     acknowledge(live)
-    assert live.receipt("12/CD")[OTHER] == "executed"
+    wait_for("the proof is noted", lambda: live.receipt("12/CD")[OTHER] == "executed", 20)
     assert live.receipt("12/CD")[OWN] == "partial"  # the HLR has not answered
     (asked,) = live.site.rows("SELECT request_id, action FROM provisioning")
     assert asked["action"] == "bar_both"
@@ -138,6 +139,45 @@ def test_amended_and_revoked(live):
     assert states == ["ended", "ended", "in_force"]
     again = live.run("revoke", "21/CD", "--by", "23/CD", check=False)
     assert again.returncode == 1 and "not in force" in again.stderr
+    unknown = live.run("import", live.json("24/CD", [OTHER], amends="a paper of before"))
+    assert "was not in force here" in unknown.stdout
+    live.site.settle()
+    assert set(listed(live)) == {"84912345678"}
+
+
+def asked(desk):
+    rows = desk.site.rows("SELECT action, origin, seq FROM provisioning ORDER BY sender, seq")
+    return [(r["action"], r["origin"], r["seq"]) for r in rows]
+
+
+def test_what_another_order_holds_is_not_lifted_at_the_hlr(live):
+    live.run("import", live.json("1/Y", [OWN], action="bar_out"))
+    live.run("import", live.json("2/Y", [OWN], action="bar_out"))
+    live.run("revoke", "1/Y", "--by", "3/Y")
+    first = [("bar_out", "order:1/Y", 1), ("bar_out", "order:2/Y", 2)]
+    assert asked(live) == first
+    live.run("import", live.json("4/Y", [OWN], action="bar_both", amends="2/Y"))
+    assert asked(live) == first + [("bar_both", "order:4/Y", 3)]
+    live.run("revoke", "4/Y", "--by", "5/Y")
+    assert asked(live)[3:] == [("lift", "order:4/Y", 4)]
+    live.site.settle()
+    told = [json.loads(r[3]) for r in live.site.read_topic("provisioning", 1) if r[4] == b"84981112233"]
+    assert [t["seq"] for t in told][-4:] == [1, 2, 3, 4]  # one key: of one subscriber the later word comes later
+
+
+def test_when_its_time_is_over_an_order_ends_everywhere(live):
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=8)).isoformat(timespec="seconds")
+    live.run("import", live.json("1234/QĐ-BTTTT", [OWN, OTHER], action="bar_both", until=soon))
+    wait_for("both are listed", lambda: len(listed(live)) == 2, 7)
+    acknowledge(live)
+    wait_for("the proof is noted", lambda: live.receipt("1234/QĐ-BTTTT")[OTHER] == "executed", 7)
+    request = live.site.one("SELECT request_id FROM provisioning")["request_id"]
+    assert request.isascii() and " " not in request and len(request) < 64
+    wait_for("the order ends", lambda: [a for a, _, _ in asked(live)] == ["bar_both", "lift"], 30)
+    live.site.settle()
+    assert listed(live) == {}
+    assert live.receipt("1234/QĐ-BTTTT") == {OWN: "partial", OTHER: "executed"}  # and so it stays
+    assert live.receipt("1234/QĐ-BTTTT", "raw,reason")[OWN] == "the order ended before"
 
 
 def test_a_protected_sender_needs_two_people(live, monkeypatch):
@@ -201,7 +241,7 @@ DAMAGED = {
     "bad time": (lambda d: d.json("a", [OTHER], signed_at="yesterday"), "signed_at is no RFC 3339 time"),
     "bad action": (lambda d: d.json("a", [OTHER], action="delete"), "action must be"),
     "two columns": (lambda d: d.csv("a", [OTHER + ",x"]), "more than one column"),
-    "amends nothing": (lambda d: d.json("a", [OTHER], amends="zz"), "order zz is not in force"),
+    "revokes a list": (lambda d: d.json("a", [OTHER], revokes="zz"), "they would be barred anew"),
 }
 
 

@@ -180,7 +180,7 @@ static void test_learning(void)
 	CHECK(said(&m, "").bad == 0 && said(&m, "").known == 0);
 	CHECK(said(&m, "vay").bad < said(&m, "vay nhanh cccd gop lai zalo").bad);
 	for (size_t i = 0; i < 2; i++) {
-		static char longest[2][BOUND_CONTENT];
+		static char longest[2][BOUND_CONTENT + 1];
 
 		for (size_t k = 0; k < BOUND_CONTENT; k++)
 			longest[i][k] = (i == 0 ? "vay lai " : "me con ")[k % (i == 0 ? 8 : 7)];
