@@ -8,8 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crypto.h"
-#include "base/file.h"
+#include "base/base.h"
 #include "classifier/rules.h"
 
 #define MAGIC "khien-scan-1\n"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
+#include "base/base.h"
 #include "classifier/rules.h"
 
 /* Not HS_FLAG_SINGLEMATCH: with it vectorscan 5.4.9 loses matches of a repeated character beyond byte 64. */
