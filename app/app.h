@@ -10,7 +10,7 @@
 #define APP_FILES 32 /* given with one option */
 
 struct verb {
-	const char *name, *args, *help;
+	const char *name, *help, *usage;
 	int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 

@@ -4,54 +4,95 @@
 #include <stdio.h>
 
 static const struct verb verbs[] = {
-	{"run", "-c FILE [--role ingest,keeper,api]", "the engine; all roles by default", verb_run},
-	{"check", "-c FILE [--reference]",
-		"configuration, packs, policy, number plan: every error with file and line",
+	{"run", "the engine; all roles by default",
+		"khien run -c FILE [--role ingest,keeper,api]\n", verb_run},
+	{"check", "configuration, packs, policy, number plan: every error with file and line",
+		"khien check -c FILE\n"
+		"khien check --reference       every setting with its default\n",
 		verb_check},
-	{"migrate", "-c FILE",
-		"brings the schema up to date; twice, at once and interrupted are all safe",
-		verb_migrate},
-	{"activate", "-c FILE", "makes the configured mode, policy and rule packs the active ones",
-		verb_activate},
-	{"keys", "--dir DIR", "creates the installation's secrets", verb_keys},
-	{"token", "create|list|revoke -c FILE …", "API tokens", verb_token},
-	{"partition", "list|resume -c FILE [TOPIC PARTITION [--from OFFSET]]",
-		"the partitions and what stopped them; lets a stopped one go on", verb_partition},
-	{"quarantine", "list|show|retry|drop -c FILE …",
-		"records that were not understood: what they are, once more, or given up",
+	{"migrate", "brings the schema up to date; twice, at once and interrupted are all safe",
+		"khien migrate -c FILE\n", verb_migrate},
+	{"activate", "makes the configured mode, policy and rule packs the active ones",
+		"khien activate -c FILE\n", verb_activate},
+	{"keys", "creates the installation's secrets", "khien keys --dir DIR\n", verb_keys},
+	{"token", "API tokens: a new one is printed once",
+		"khien token create -c FILE --name NAME --role ROLE [--ttl 24h] [--loopback]\n"
+		"khien token list   -c FILE\n"
+		"khien token revoke -c FILE --name NAME\n"
+		"ROLE is viewer, analyst, supervisor, care, liaison, auditor, admin or feed;\n"
+		"--ttl is 90s, 15m, 24h or 30d; --loopback: only from this machine\n",
+		verb_token},
+	{"partition", "the partitions and what stopped them; lets a stopped one go on",
+		"khien partition list   -c FILE [--all]\n"
+		"khien partition resume -c FILE [--from OFFSET] TOPIC PARTITION\n"
+		"--all: of every source, not of the configured one alone\n",
+		verb_partition},
+	{"quarantine", "records that were not understood: what they are, once more, or given up",
+		"khien quarantine list  -c FILE [--state open|retried|dropped|all] [--reason R]\n"
+		"                       [--topic T] [--limit N]\n"
+		"khien quarantine show  -c FILE --why TEXT TOPIC PARTITION OFFSET\n"
+		"khien quarantine retry -c FILE --why TEXT [--file FILE] TOPIC PARTITION OFFSET\n"
+		"khien quarantine drop  -c FILE --why TEXT TOPIC PARTITION OFFSET\n"
+		"list shows the open ones, at most 1000; --file: these bytes in place of the "
+		"record's;\n"
+		"--source NAME when several sources have that record\n",
 		verb_quarantine},
-	{"kill-switch", "on|off|status -c FILE",
-		"stops automatic additions to the list everywhere; what is listed stays",
-		verb_kill_switch},
-	{"lift", "-c FILE --sender S|--case C|--rule SYMBOL|… [--apply --why REASON]",
-		"undoes blocks: of a sender, case, rule, pack, policy, releases or span of time;\n"
-		"--service, --pack, --policy, --since, --until, --release N[-M]; shows without "
-		"--apply",
+	{"kill-switch", "stops automatic additions to the list everywhere; what is listed stays",
+		"khien kill-switch on|off|status -c FILE\n", verb_kill_switch},
+	{"lift", "undoes blocks; shows them without --apply",
+		"khien lift -c FILE WHAT… [--apply --why REASON]\n"
+		"WHAT, all of which must hold: --sender S, --case C, --rule SYMBOL, --pack "
+		"VERSION,\n"
+		"--policy VERSION, --since T, --until T (RFC 3339), --release N[-M], --service "
+		"sms|voice\n",
 		verb_lift},
-	{"order", "import|preview|approve|release|revoke|receipt|list -c FILE …",
-		"authority orders: taken in, answered by a receipt per number", verb_order},
-	{"send", "-c FILE [FILE…]", "puts report files onto the topic", verb_send},
-	{"follow", "[-c FILE] --url URL --key FILE …",
-		"keeps a file (--out) or a socket (--socket) of this machine equal to the list;\n"
-		"also --consumer NAME, --service sms|voice, --ca FILE, --wait S, --stale S, --once",
+	{"order", "authority orders: taken in, answered by a receipt per number",
+		"khien order preview -c FILE ORDER\n"
+		"khien order import  -c FILE [--accept-valid] ORDER\n"
+		"khien order approve -c FILE NO\n"
+		"khien order release -c FILE NO LINE\n"
+		"khien order revoke  -c FILE NO --by LATER_NO\n"
+		"khien order receipt -c FILE NO [--columns TITLE=NAME,…]\n"
+		"khien order list    -c FILE\n"
+		"ORDER is a file, NO an order's document_no\n",
+		verb_order},
+	{"send", "puts report files onto the topic",
+		"khien send -c FILE [--rate N] [--topic T] [--state DIR] [--from-start] [FILE…]\n"
+		"standard input without a file; --rate: records a second; --from-start: does not "
+		"go on\n"
+		"where an earlier send of the file ended\n",
+		verb_send},
+	{"follow", "keeps a file or a socket of this machine equal to the list",
+		"khien follow [-c FILE] --url URL --key FILE [--out FILE] [--socket PATH]\n"
+		"             [--consumer NAME] [--service sms|voice|both] [--ca FILE] [--wait S] "
+		"[--stale S] [--once]\n"
+		"--out or --socket is needed; --once ends when the file is right\n",
 		verb_follow},
-	{"classify", "[--rules DIR] [--model FILE] [--explain]",
-		"JSON lines in, one verdict line out each", verb_classify},
-	{"train", "--out FILE [--rules DIR] [--version V] [--with TSV] TSV…",
-		"labelled texts in, one model file out, and a cross-validated report", verb_train},
-	{"eval", "[--rules DIR] [--model FILE | --folds K | --by-source] [--with TSV] TSV…",
-		"how well rules and model judge labelled texts", verb_eval},
-	{"broker", "--topics NAME:N,… --file F", "the embedded broker, for demonstrations only",
-		verb_broker},
+	{"classify", "JSON lines in, one verdict line out each",
+		"khien classify [--rules DIR] [--model FILE] [--explain]\n"
+		"a line of input is {\"content\":\"…\"}, best with an \"id\"\n",
+		verb_classify},
+	{"train", "labelled texts in, one model file out, and a cross-validated report",
+		"khien train --out FILE [--rules DIR] [--version V] [--with TSV] [--bits N] "
+		"[--cost C] TSV…\n"
+		"--with: learnt from and never tested\n",
+		verb_train},
+	{"eval", "how well rules and model judge labelled texts",
+		"khien eval [--rules DIR] [--model FILE | --folds K | --by-source] [--with TSV] "
+		"[--each] [--cost C] TSV…\n"
+		"--with: learnt from and never tested; --each: a line per text\n",
+		verb_eval},
+	{"broker", "the embedded broker, for demonstrations only",
+		"khien broker --topics NAME:N,… --file FILE\n", verb_broker},
 };
 
 static void usage(FILE *to)
 {
 	fprintf(to, "usage: khien VERB [options]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		fprintf(to, "  %-10s %-49s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+		fprintf(to, "  %-12s %s\n", verbs[i].name, verbs[i].help);
 	fprintf(to,
-		"\nkhien VERB --help tells more. Exit: 0 done, 1 refused or failed, 2 wrong "
+		"\nkhien VERB --help names its options. Exit: 0 done, 1 refused or failed, 2 wrong "
 		"usage.\n");
 }
 
@@ -74,8 +115,8 @@ int main(int argc, char **argv)
 			continue;
 		for (int a = 2; a < argc; a++)
 			if (strcmp(argv[a], "--help") == 0) {
-				printf("usage: khien %s %s\n%s\n", verbs[i].name, verbs[i].args,
-					verbs[i].help);
+				printf("khien %s: %s\n\n%s", verbs[i].name, verbs[i].help,
+					verbs[i].usage);
 				return EXIT_DONE;
 			}
 		return verbs[i].run(argc - 1, argv + 1);
