@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include "base/base.h"
-#include "base/file.h"
 #include "classifier/classifier.h"
 #include "tests/unit/check.h"
 
