@@ -120,6 +120,8 @@ class Follower:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (5, 6):
+        sys.exit(__doc__)
     with open(sys.argv[2], encoding="utf-8") as f:
         follower = Follower(sys.argv[1], f.read().strip(), *sys.argv[3:])
     follower.resume()
