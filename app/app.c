@@ -1,6 +1,7 @@
 /* What several verbs share: the configuration, opening what it names, signals. */
 #include "app/app.h"
 
+#include <getopt.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -67,6 +68,12 @@ int app_usage(const char *verb, const char *fmt, ...)
 	va_end(ap);
 	fprintf(stderr, "; see khien %s --help\n", verb);
 	return EXIT_USAGE;
+}
+
+int app_wrong_option(const char *verb)
+{
+	return optarg != NULL ? app_usage(verb, "wrong value %s of an option", optarg)
+			      : app_usage(verb, "unknown or wrong option");
 }
 
 void app_actor(char out[80])

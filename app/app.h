@@ -52,6 +52,8 @@ MUST_USE enum rc app_texts(
 	const struct pack *p, char **files, char **always, struct texts **out, struct err *e);
 /* Complains "khien VERB: …" on stderr and answers EXIT_USAGE. */
 int app_usage(const char *verb, const char *fmt, ...) PRINTF(2, 3);
+/* The same of what getopt gave last: an option unknown, or known with a value that it cannot have, which is named. */
+int app_wrong_option(const char *verb);
 /* Set by SIGTERM and SIGINT once app_signals was called; counts SIGHUPs. */
 extern volatile int app_stop, app_hups;
 void app_signals(void);

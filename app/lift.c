@@ -125,7 +125,7 @@ int verb_lift(int argc, char **argv)
 	const char *why = NULL;
 
 	if (!parse(argc, argv, &args))
-		return app_usage("lift", "unknown or wrong option");
+		return app_wrong_option("lift");
 	if (args.apply && (args.why == NULL || *args.why == '\0'))
 		return app_usage("lift", "--why REASON is needed with --apply");
 	OWN(conf_free) struct conf *conf = NULL;

@@ -74,7 +74,7 @@ int verb_partition(int argc, char **argv)
 	if (!listing && strcmp(what, "resume") != 0)
 		return app_usage("partition", "list or resume is needed");
 	if (!parse(argc - 1, argv + 1, &p))
-		return app_usage("partition", "unknown or wrong option");
+		return app_wrong_option("partition");
 	if (!listing && (p.topic == NULL || p.part < 0))
 		return app_usage("partition", "TOPIC and PARTITION are needed");
 	if (listing && p.topic != NULL)

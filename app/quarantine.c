@@ -18,6 +18,15 @@ static const struct option options[] = {{"state", required_argument, NULL, 's'},
 	{"why", required_argument, NULL, 'w'}, {"file", required_argument, NULL, 'f'},
 	{NULL, 0, NULL, 0}};
 
+/* "all" becomes NULL. */
+static bool state_known(const char **state)
+{
+	if (strcmp(*state, "all") == 0)
+		*state = NULL;
+	return *state == NULL || strcmp(*state, "open") == 0 || strcmp(*state, "retried") == 0 ||
+		strcmp(*state, "dropped") == 0;
+}
+
 static bool number(const char *text, int64_t max, int64_t *out)
 {
 	return slice_i64(slice_str(text), out) == RC_OK && *out >= 0 && *out <= max;
@@ -41,8 +50,6 @@ static bool parse(int argc, char **argv, struct quarantine_args *q)
 		else if (o != 'n' || !number(optarg, 1000000, &q->limit))
 			return false;
 	}
-	if (q->state != NULL && strcmp(q->state, "all") == 0)
-		q->state = NULL;
 	if (optind == argc)
 		return true;
 	if (argc - optind != 3 || !number(argv[optind + 1], INT32_MAX, &part) ||
@@ -144,7 +151,9 @@ int verb_quarantine(int argc, char **argv)
 	if (!listing && !retrying && strcmp(what, "show") != 0 && strcmp(what, "drop") != 0)
 		return app_usage("quarantine", "list, show, retry or drop is needed");
 	if (!parse(argc - 1, argv + 1, &q))
-		return app_usage("quarantine", "unknown or wrong option");
+		return app_wrong_option("quarantine");
+	if (!state_known(&q.state))
+		return app_usage("quarantine", "--state is open, retried, dropped or all");
 	if (!listing && q.place.offset < 0)
 		return app_usage("quarantine", "TOPIC PARTITION OFFSET are needed");
 	if (!listing && (q.why == NULL || q.why[0] == '\0'))

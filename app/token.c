@@ -102,7 +102,7 @@ int verb_token(int argc, char **argv)
 	if (!creating && !listing && strcmp(what, "revoke") != 0)
 		return app_usage("token", "create, list or revoke is needed");
 	if (!parse(argc - 1, argv + 1, &t))
-		return app_usage("token", "unknown or wrong option");
+		return app_wrong_option("token");
 	if (!listing && t.name == NULL)
 		return app_usage("token", "--name is needed");
 	if (creating && t.role == NULL)

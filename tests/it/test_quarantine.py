@@ -36,6 +36,7 @@ def test_mended_in_place(site, tmp_path):
     }  # fmt: skip
     assert next(r for r in rows if r["reason"] == "too_large")["size"] == len(big)
     assert len(quarantine("list", "--reason", "bad_sender").stdout.splitlines()) == 1
+    assert quarantine("list", "--state", "closed", check=False).returncode == 2
     # who sees the bytes says why
     assert quarantine("show", *at(2), check=False).returncode == 2
     assert quarantine("show", "--why", "ticket 7\nforged line", *at(2)).stdout == '{"half'
