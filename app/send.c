@@ -34,7 +34,7 @@ static void progress(void *arg, const struct send_progress *p)
 		return;
 	s->last_us = now;
 	fprintf(stderr, "%ssend: %s", s->terminal ? "\r\033[K" : "",
-		p->file != NULL ? p->file : "");
+		p->file != NULL ? p->file : "no file yet");
 	if (p->file_size > 0 && s->terminal)
 		bar(p);
 	if (p->file_size > 0)

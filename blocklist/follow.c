@@ -352,8 +352,8 @@ static void alarm_of(struct follow *f, enum rc rc, const struct err *e)
 	}
 	f->alarmed = true;
 	log_error("follow",
-		"alarm=stale age_s=%" PRId64 " release=%" PRId64
-		" cause=\"%s\" what is held stays in force",
+		"what is held stays in force alarm=stale age_s=%" PRId64 " release=%" PRId64
+		" cause=\"%s\"",
 		age_s, f->list.mark.release, e->text);
 }
 
