@@ -43,8 +43,9 @@ static const struct verb verbs[] = {
 		"khien lift -c FILE WHAT… [--apply --why REASON]\n"
 		"WHAT, all of which must hold: --sender S, --case C, --rule SYMBOL, --pack "
 		"VERSION,\n"
-		"--policy VERSION, --since T, --until T (RFC 3339), --release N[-M], --service "
-		"sms|voice\n",
+		"--policy VERSION, --model VERSION, --since T, --until T (RFC 3339), --release "
+		"N[-M],\n"
+		"--service sms|voice\n",
 		verb_lift},
 	{"order", "authority orders: taken in, answered by a receipt per number",
 		"khien order preview -c FILE ORDER\n"
