@@ -351,10 +351,10 @@ static void alarm_of(struct follow *f, enum rc rc, const struct err *e)
 		return;
 	}
 	f->alarmed = true;
-	log_error("follow",
-		"what is held stays in force alarm=stale age_s=%" PRId64 " release=%" PRId64
-		" cause=\"%s\"",
-		age_s, f->list.mark.release, e->text);
+	bool none = f->list.mark.list[0] == '\0';
+	log_error("follow", "%s alarm=stale age_s=%" PRId64 " release=%" PRId64 " cause=\"%s\"",
+		none ? "no list is known: nothing is blocked" : "what is held stays in force", age_s,
+		f->list.mark.release, e->text);
 }
 
 static bool stopping(const struct follow *f)
@@ -375,6 +375,8 @@ static enum rc loop(struct follow *f, struct err *e)
 		alarm_of(f, rc, e);
 		if (f->s->once && (rc == RC_DENIED || rc == RC_INVALID))
 			return RC_INVALID;
+		if (f->s->once && f->alarmed) /* the list has been out of reach for stale_s */
+			return RC_RETRY;
 		wait_ms(backoff_ms(f->failures, 200, rc == RC_DENIED ? 30000 : 5000), f->s->stop);
 		if (f->failures < 16)
 			f->failures++;

@@ -158,6 +158,8 @@ def test_once(world, follower):
     assert sms.process.wait(20) == 0
     told = {c["consumer"]: c["state"] for c in world.get("/v1/feed/drift").json()["consumers"]}
     assert (told["smsc-hn-1"], told["smsc-hn-2"]) == ("confirmed", "confirmed")
+    nobody = follower("http://127.0.0.1:1", token_of(world), "--once", "--stale", "2", "--wait", "1").start()
+    assert nobody.process.wait(30) == 1 and "no list is known" in nobody.log()
 
 
 def test_questions_on_a_socket(world, follower, tmp_path):
