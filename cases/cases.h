@@ -306,8 +306,10 @@ MUST_USE enum rc order_release(struct pg *c, const char *document_no, int line, 
 /* Ends an order on the word of a later document of the authority that has no list of its own. RC_NONE: no such order is in force. */
 MUST_USE enum rc order_revoke(struct pg *c, const char *document_no, const char *by,
 	const char *actor, int64_t now_us, struct arena *a, int64_t *ended, struct err *e);
-/* The keeper's share: what consumers have proved is noted, orders whose time is over end. */
-MUST_USE enum rc orders_tend(struct pg *c, int64_t now_us, struct err *e);
+/* The keeper's share: what consumers have proved is noted, orders whose time is over end. `far` is the caller's memory of how far the consumers were
+ * ("" at first): only when that changes the targets that wait are looked through. */
+#define ORDERS_FAR 128
+MUST_USE enum rc orders_tend(struct pg *c, int64_t now_us, char far[ORDERS_FAR], struct err *e);
 /* CSV by a column template ("line,sender=raw,receipt,at"): NAME or TITLE=NAME of line, raw, scope, value, receipt, reason, at.
  * RC_INVALID: an unknown column; RC_NONE: no such order. */
 MUST_USE enum rc order_receipt_csv(struct pg *c, const char *document_no, struct slice columns,

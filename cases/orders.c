@@ -106,15 +106,14 @@ static enum rc put_items(struct pg *c, const struct order *o, struct err *e)
 /* ---- the senders of an order, one statement for each thing that is done ---- */
 
 /* Known ones are locked, new ones made, then those that somebody else has made meanwhile: the order of the workers. */
-#define LOCK                                                                                      \
-	"SELECT count(*) FROM (SELECT s.id FROM sender s WHERE s.id IN (SELECT t.sender FROM "    \
-	"order_doc d"                                                                             \
-	" JOIN order_target t ON t.document_no IN (d.amends, d.revokes) WHERE d.document_no = $1" \
-	" UNION SELECT x.id FROM order_item i JOIN sender x ON x.scope = i.scope AND x.value = "  \
-	"i.value"                                                                                 \
-	" WHERE i.document_no = $1 AND i.fault IS NULL AND i.same_as IS NULL)"                    \
-	" ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s) locked"
-static const char lock_sql[] = LOCK, lock_made_sql[] = LOCK;
+static const char lock_sql[] =
+	"SELECT count(*) FROM (SELECT s.id FROM sender s WHERE s.id IN (SELECT t.sender FROM "
+	"order_doc d"
+	" JOIN order_target t ON t.document_no IN (d.amends, d.revokes) WHERE d.document_no = $1"
+	" UNION SELECT x.id FROM order_item i JOIN sender x ON x.scope = i.scope AND x.value = "
+	"i.value"
+	" WHERE i.document_no = $1 AND i.fault IS NULL AND i.same_as IS NULL)"
+	" ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s) locked";
 static const struct order_step lock_steps[] = {
 	{lock_sql, 1},
 	{"INSERT INTO sender (scope, value, attribution, carrier, by_table, class, created_at)"
@@ -122,7 +121,7 @@ static const struct order_step lock_steps[] = {
 	 " WHERE document_no = $1 AND fault IS NULL AND same_as IS NULL"
 	 " ORDER BY scope COLLATE \"C\", value ON CONFLICT (scope, value) DO NOTHING",
 		2},
-	{lock_made_sql, 1},
+	{lock_sql, 1},
 };
 
 #define TARGETS(state)                                              \

@@ -49,6 +49,7 @@ void chores_reload(struct chores *c, const char *protected_file)
 void chores_begin(struct chores *c)
 {
 	c->slow_at_us = c->head_at_us = c->gauges_at_us = INT64_MIN / 2;
+	c->orders_far[0] = '\0';
 }
 
 /* ---- every minute ---- */
@@ -181,8 +182,7 @@ static enum rc measure(struct chores *c, struct pg *pg, int64_t now_us, struct e
 
 static enum rc tend_orders(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
 {
-	(void)c;
-	return orders_tend(pg, now_us, e);
+	return orders_tend(pg, now_us, c->orders_far, e);
 }
 
 static enum rc tell_retracted(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
@@ -218,6 +218,7 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 	if (__atomic_exchange_n(&c->reload, 0, __ATOMIC_ACQUIRE) == 1 ||
 		mono_us - c->slow_at_us >= SLOW_US) {
 		c->slow_at_us = mono_us;
+		c->orders_far[0] = '\0'; /* an order may name what was listed and proved before */
 		do_one(c, pg, "partitions", partitions_ahead, &rc);
 		do_one(c, pg, "protected", load_protected, &rc);
 		do_one(c, pg, "releases", forget_releases, &rc);

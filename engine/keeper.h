@@ -15,6 +15,7 @@ struct chores {
 	int64_t audit_seq;                /* last head written */
 	int64_t dirty_id, dirty_since_us; /* the oldest dirty key, and since when it is that */
 	int64_t outbox_id, outbox_since_us;
+	char orders_far[ORDERS_FAR];
 };
 
 void chores_init(struct chores *c, const struct engine_settings *s);
