@@ -353,8 +353,8 @@ static void alarm_of(struct follow *f, enum rc rc, const struct err *e)
 	f->alarmed = true;
 	bool none = f->list.mark.list[0] == '\0';
 	log_error("follow", "%s alarm=stale age_s=%" PRId64 " release=%" PRId64 " cause=\"%s\"",
-		none ? "no list is known: nothing is blocked" : "what is held stays in force", age_s,
-		f->list.mark.release, e->text);
+		none ? "no list is known: nothing is blocked" : "what is held stays in force",
+		age_s, f->list.mark.release, e->text);
 }
 
 static bool stopping(const struct follow *f)
