@@ -14,10 +14,14 @@
 #define BOUND_BATCH_RECORDS 5000
 #define BOUND_BATCH_BYTES (16 * 1024 * 1024)
 #define BOUND_VOTES_PER_SENDER \
-	5000              /* the newest that score and ladder look at, per sender and service */
-#define BOUND_TERMS 32    /* named terms of one verdict */
-#define BOUND_SHADOWS 16  /* rules on trial that one verdict names */
-#define BOUND_EVIDENCE 16 /* links, numbers, accounts and handles of one text */
+	5000 /* that score and ladder look at, per sender and service; of more than that the newest of each kind: */
+#define BOUND_VOTES_MATCHED 2000  /* verified, the contact is in the records */
+#define BOUND_VOTES_VERIFIED 2000 /* verified */
+#define BOUND_VOTES_FORGED 500    /* the records deny the contact */
+#define BOUND_VOTES_OTHER 500     /* none of this: anybody can make any number of them */
+#define BOUND_TERMS 32            /* named terms of one verdict */
+#define BOUND_SHADOWS 16          /* rules on trial that one verdict names */
+#define BOUND_EVIDENCE 16         /* links, numbers, accounts and handles of one text */
 #define BOUND_RULES 10000
 #define BOUND_CONFIG_FILE (4 * 1024 * 1024)
 #define BOUND_PLAN_FILE (4 * 1024 * 1024)

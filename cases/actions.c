@@ -221,7 +221,7 @@ static void note_superseded(struct ledger *l, const struct ruling *v, const stru
 /* Where the ladder's knowledge begins: what was decided before it can neither be confirmed nor withdrawn. */
 static int64_t horizon(const struct touched *t, enum report_class c)
 {
-	if (t->n_votes >= BOUND_VOTES_PER_SENDER)
+	if (t->cut)
 		return INT64_MAX;
 	if (t->cls[c].earlier > 0 && t->cls[c].episodes[0].decided_at - 1 > t->floor)
 		return t->cls[c].episodes[0].decided_at - 1;
@@ -386,11 +386,11 @@ static void note_one_leg(struct ledger *l, const struct ruling *v, const struct 
 		v->kase != NULL ? v->kase->id : "");
 }
 
-/* With more votes than anybody looks at, those behind a running block may be out of sight: then nothing that weakens it is said. Else whoever
+/* With more verified votes than anybody looks at, those behind a running block may be out of sight: then nothing that weakens it is said. Else whoever
  * can report without end could set a sender free. */
 static bool out_of_sight(const struct ruling *v, const struct hope *h)
 {
-	if (v->t->n_votes < BOUND_VOTES_PER_SENDER || (h->want && is(h->state, "wanted")))
+	if (!v->t->cut || (h->want && is(h->state, "wanted")))
 		return false;
 	for (size_t i = 0; i < v->before.n; i++)
 		if (v->before.at[i].wish && is(v->before.at[i].state, "admitted"))

@@ -104,9 +104,11 @@ struct touched {
 	enum service service;
 	enum attribution attribution;
 	bool is_protected;
-	int64_t floor;      /* TIME_NONE: none */
-	struct vote *votes; /* the newest BOUND_VOTES_PER_SENDER, this batch's merged in */
+	int64_t floor; /* TIME_NONE: none */
+	struct vote *
+		votes; /* those that take part (docs/judgement.md section 3), this batch's merged in */
 	size_t n_votes;
+	bool cut; /* there are more that the ladder would count */
 	/* filled by the engine */
 	float score;
 	int64_t as_of;

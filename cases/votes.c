@@ -239,14 +239,27 @@ static int32_t touched_arrays(struct ledger *l, const struct work *w, const stru
 	return sender->count;
 }
 
-static const char newest_sql[] =
-	"SELECT t.place, v.reporter, v.day - DATE '1970-01-01', v.weight, v.scam, v.text_score,"
-	" v.claim_score, v.first_at, v.last_at, v.verified_at, v.scam_at, v.yes_at, v.spoof_at"
-	" FROM unnest($1::bigint[], $2::smallint[], $3::int[]) t(sender, service, place)"
-	" CROSS JOIN LATERAL (SELECT * FROM vote v WHERE v.sender = t.sender AND v.service = "
-	"t.service"
-	" ORDER BY v.day DESC, v.reporter LIMIT 5000) v";
-_Static_assert(BOUND_VOTES_PER_SENDER == 5000, "the limit in newest_sql");
+#define VOTES_OF                                                                                 \
+	"SELECT t.place, v.reporter, v.day - DATE '1970-01-01', v.weight, v.scam, v.text_score," \
+	" v.claim_score, v.first_at, v.last_at, v.verified_at, v.scam_at, v.yes_at, v.spoof_at"  \
+	" FROM unnest($1::bigint[], $2::smallint[], $3::int[]) t(sender, service, place)"        \
+	" CROSS JOIN LATERAL "
+/* One more than are looked at says that there are too many. */
+static const char all_sql[] =
+	VOTES_OF "(SELECT * FROM vote v WHERE v.sender = t.sender AND v.service = t.service"
+		 " LIMIT 5001) v";
+_Static_assert(BOUND_VOTES_PER_SENDER == 5000, "the limit in all_sql");
+/* Then the newest of each kind. As in the index vote_kind of sql/0013. */
+#define NEWEST_OF(kind, bound)                                                               \
+	"(SELECT * FROM vote v WHERE v.sender = t.sender AND v.service = t.service AND CASE" \
+	" WHEN v.yes_at IS NOT NULL THEN 0 WHEN v.verified_at IS NOT NULL THEN 1"            \
+	" WHEN v.spoof_at IS NOT NULL THEN 2 ELSE 3 END = " #kind                            \
+	" ORDER BY v.day DESC, v.reporter LIMIT " #bound ")"
+static const char newest_sql[] = VOTES_OF "(" NEWEST_OF(0, 2000) " UNION ALL " NEWEST_OF(
+	1, 2000) " UNION ALL " NEWEST_OF(2, 500) " UNION ALL " NEWEST_OF(3, 500) ") v";
+_Static_assert(BOUND_VOTES_MATCHED == 2000 && BOUND_VOTES_VERIFIED == 2000 &&
+		BOUND_VOTES_FORGED == 500 && BOUND_VOTES_OTHER == 500,
+	"the limits in newest_sql");
 
 static int64_t time_at(const struct pg_result *r, int row, int col)
 {
@@ -298,9 +311,9 @@ static struct touched *place_of(const struct pg_result *r, int row, struct touch
 	return place >= 0 && (size_t)place < n ? &t[place] : NULL;
 }
 
-/* Rows come grouped, but nothing promises it: they are counted first, then placed. */
-static enum rc recv_newest(struct ledger *l, const struct work *w, struct touched *t, size_t n,
-	struct arena *a, struct err *e)
+/* Rows come grouped, but nothing promises it: they are counted first, then placed. `again`: of those that have none yet. */
+static enum rc recv_votes(struct ledger *l, const struct work *w, struct touched *t, size_t n,
+	bool again, struct arena *a, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_recv(l->pg, &r, e);
@@ -315,7 +328,7 @@ static enum rc recv_newest(struct ledger *l, const struct work *w, struct touche
 		one->n_votes++;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (w->fresh[i])
+		if (w->fresh[i] || (again && !t[i].cut))
 			continue;
 		t[i].votes = arena_array(a, t[i].n_votes, sizeof(struct vote));
 		if (t[i].n_votes > 0 && t[i].votes == NULL)
@@ -327,6 +340,44 @@ static enum rc recv_newest(struct ledger *l, const struct work *w, struct touche
 		read_vote(r, i, &one->votes[one->n_votes++]);
 	}
 	return RC_OK;
+}
+
+/* Of senders with too many votes the newest of each kind are read instead. Those that the ladder does not count are only a number, however
+ * many there are. */
+static enum rc read_newest(struct ledger *l, const struct work *w, struct touched *t, size_t n,
+	struct arena *a, struct err *e)
+{
+	arrays_begin(l);
+	struct pg_array *sender = array_of(l, PG_INT8), *service = array_of(l, PG_INT2),
+			*place = array_of(l, PG_INT4);
+
+	for (size_t i = 0; i < n; i++) {
+		if (w->fresh[i] || t[i].n_votes <= BOUND_VOTES_PER_SENDER)
+			continue;
+		t[i].cut = true;
+		t[i].n_votes = 0;
+		pg_array_int(sender, t[i].sender_id);
+		pg_array_int(service, t[i].service);
+		pg_array_int(place, (int64_t)i);
+	}
+	if (sender->count == 0)
+		return RC_OK;
+	struct pg_param p[] = {pg_p_array(sender), pg_p_array(service), pg_p_array(place)};
+	enum rc rc = pg_send(l->pg, newest_sql, p, ARRAY_LEN(p), e);
+	if (rc == RC_OK)
+		rc = recv_votes(l, w, t, n, true, a, e);
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		size_t matched = 0, verified = 0;
+
+		for (size_t k = 0; t[i].cut && k < t[i].n_votes; k++) {
+			bool yes = t[i].votes[k].yes_at != TIME_NONE;
+
+			matched += yes;
+			verified += !yes && t[i].votes[k].verified_at != TIME_NONE;
+		}
+		t[i].cut = matched == BOUND_VOTES_MATCHED || verified == BOUND_VOTES_VERIFIED;
+	}
+	return rc;
 }
 
 /* ---- what else is known of them ---- */
@@ -459,7 +510,7 @@ static enum rc send_reads(struct ledger *l, const struct work *w, const struct t
 	*sent = touched_arrays(l, w, t, n, p) > 0;
 	if (!*sent)
 		return RC_OK;
-	enum rc rc = pg_send(l->pg, newest_sql, p, 3, e);
+	enum rc rc = pg_send(l->pg, all_sql, p, 3, e);
 	if (rc == RC_OK)
 		rc = pg_send(l->pg, floors_sql, p, 3, e);
 	if (rc == RC_OK)
@@ -472,7 +523,7 @@ static enum rc send_reads(struct ledger *l, const struct work *w, const struct t
 static enum rc recv_reads(struct ledger *l, struct work *w, struct touched *t, size_t n,
 	struct arena *a, struct err *e)
 {
-	enum rc rc = recv_newest(l, w, t, n, a, e);
+	enum rc rc = recv_votes(l, w, t, n, false, a, e);
 
 	if (rc == RC_OK)
 		rc = recv_floors(l, t, n, e);
@@ -480,6 +531,8 @@ static enum rc recv_reads(struct ledger *l, struct work *w, struct touched *t, s
 		rc = known_recv(l, w, n, a, e);
 	if (rc == RC_OK)
 		rc = cases_recv_open(l, w, e);
+	if (rc == RC_OK)
+		rc = read_newest(l, w, t, n, a, e);
 	return rc;
 }
 

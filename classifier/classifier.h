@@ -177,6 +177,12 @@ MUST_USE enum rc model_eval(
 
 /* struct vote, enum report_class and enum rung are in base/words.h. */
 
+/* What a vote can decide, the most first. Each kind has a bound of its own, so that whoever can report without end pushes nothing out of sight
+ * that he could not have said himself. */
+enum vote_kind { VOTE_MATCHED, VOTE_VERIFIED, VOTE_FORGED, VOTE_OTHER };
+#define VOTE_KINDS 4
+extern const size_t vote_bound[VOTE_KINDS];
+enum vote_kind vote_kind_of(const struct vote *v);
 /* dst and src are of the same sender, service, reporter and day. Commutative, associative, idempotent. */
 void vote_merge(struct vote *dst, const struct vote *src);
 

@@ -1,5 +1,5 @@
 /* What a vote holds and how two of the same sender, service, reporter and day become one: docs/judgement.md section 3. Also the
- * choice of the newest votes that score and ladder look at. Leaves out what a report weighs and where votes are stored. */
+ * choice of the votes that score and ladder look at when there are too many. Leaves out what a report weighs and where votes are stored. */
 #include <assert.h>
 
 #include "classifier/votes.h"
@@ -63,22 +63,53 @@ static void sink(const struct vote **heap, size_t n, size_t at)
 	}
 }
 
+const size_t vote_bound[VOTE_KINDS] = {
+	BOUND_VOTES_MATCHED, BOUND_VOTES_VERIFIED, BOUND_VOTES_FORGED, BOUND_VOTES_OTHER};
+_Static_assert(
+	BOUND_VOTES_MATCHED + BOUND_VOTES_VERIFIED + BOUND_VOTES_FORGED + BOUND_VOTES_OTHER ==
+		BOUND_VOTES_PER_SENDER,
+	"the kinds share the bound");
+
+enum vote_kind vote_kind_of(const struct vote *v)
+{
+	return v->yes_at != TIME_NONE         ? VOTE_MATCHED
+		: v->verified_at != TIME_NONE ? VOTE_VERIFIED
+		: v->spoof_at != TIME_NONE    ? VOTE_FORGED
+					      : VOTE_OTHER;
+}
+
+/* The newest of one kind, at most its bound. */
+static size_t newest_of(
+	enum vote_kind kind, const struct vote *votes, size_t n, const struct vote **out)
+{
+	size_t kept = 0, most = vote_bound[kind];
+
+	for (size_t i = 0; i < n; i++) {
+		if (vote_kind_of(&votes[i]) != kind)
+			continue;
+		if (kept < most) {
+			out[kept++] = &votes[i];
+			for (size_t k = kept == most ? most / 2 : 0; k-- > 0;)
+				sink(out, most, k);
+		} else if (newer(&votes[i], out[0])) {
+			out[0] = &votes[i];
+			sink(out, most, 0);
+		}
+	}
+	return kept;
+}
+
 size_t votes_newest(
 	const struct vote *votes, size_t n, const struct vote *out[BOUND_VOTES_PER_SENDER])
 {
-	size_t kept = n < BOUND_VOTES_PER_SENDER ? n : BOUND_VOTES_PER_SENDER;
+	size_t kept = 0;
 
-	for (size_t i = 0; i < kept; i++)
-		out[i] = &votes[i];
-	if (kept == n)
+	if (n <= BOUND_VOTES_PER_SENDER) {
+		for (; kept < n; kept++)
+			out[kept] = &votes[kept];
 		return kept;
-	for (size_t i = kept / 2; i-- > 0;)
-		sink(out, kept, i);
-	for (size_t i = kept; i < n; i++) {
-		if (!newer(&votes[i], out[0]))
-			continue;
-		out[0] = &votes[i];
-		sink(out, kept, 0);
 	}
+	for (enum vote_kind k = VOTE_MATCHED; k <= VOTE_OTHER; k++)
+		kept += newest_of(k, votes, n, out + kept);
 	return kept;
 }

@@ -3,7 +3,7 @@
 
 #include "classifier/classifier.h"
 
-/* Points into `votes` at the newest BOUND_VOTES_PER_SENDER of them (by day, newest first, then reporter id, smallest first), in no
- * stated order. Returns how many. */
+/* Points into `votes` at all of them; of more than BOUND_VOTES_PER_SENDER at the newest of each kind (by day, newest first, then reporter
+ * id, smallest first), as many as vote_bound says. In no stated order. Returns how many. */
 size_t votes_newest(
 	const struct vote *votes, size_t n, const struct vote *out[BOUND_VOTES_PER_SENDER]);

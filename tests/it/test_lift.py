@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+import compare
 from stand import wait_for
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
@@ -145,19 +146,25 @@ def test_kill_switch_stops_additions_and_survives_a_restart(live):
 
 
 def test_a_flood_of_unverified_reports_frees_nobody(live):
-    """They push the votes behind the block out of what anybody looks at: the block stays all the same."""
+    """Newer than the votes behind a block, more than anybody looks at: the block stays, the case keeps its rung, and who is flooded before he is reported
+    is blocked all the same."""
     scam(live, "0912345671")
     assert listed(live) == {"84912345671"}
     vietnam = datetime.timezone(datetime.timedelta(hours=7))
     tomorrow = (NOW.astimezone(vietnam) + datetime.timedelta(days=1)).replace(hour=0, minute=0, second=1).isoformat()
     flood = [
-        ("0912345671", json.dumps({
-            "schema": "complaint/1", "report_id": f"flood:{n}", "channel": "portal", "kind": "LD", "received_at": tomorrow,
-            "reporter": f"+8497{n:07d}", "reporter_verified": False, "sender": "0912345671", "content": "",
-        }).encode()) for n in range(5100)
+        (sender, json.dumps({
+            "schema": "complaint/1", "report_id": f"flood:{sender}:{n}", "channel": "portal", "kind": "LD", "received_at": tomorrow,
+            "reporter": f"+8497{n:07d}", "reporter_verified": False, "sender": sender, "content": "",
+        }).encode()) for sender in ("0912345671", "0912345672") for n in range(5100)
     ]  # fmt: skip
     live.produce(flood)
     live.settle()
-    assert live.one("SELECT count(*) AS n FROM vote")["n"] == 5105
+    assert live.one("SELECT count(*) AS n FROM vote")["n"] == 10205
     assert listed(live) == {"84912345671"}
-    assert live.one("SELECT state FROM wish WHERE origin = 'auto:scam'")["state"] == "admitted"
+    scam(live, "0912345671", reporters=range(5, 6))
+    scam(live, "0912345672")
+    assert listed(live) == {"84912345671", "84912345672"}
+    assert {r["state"] for r in live.rows("SELECT state FROM wish WHERE origin = 'auto:scam'")} == {"admitted"}
+    assert [r["rung"] for r in live.rows("SELECT rung FROM case_file WHERE class = 1")] == [3, 3]
+    compare.assert_same(live, live.engine)

@@ -107,16 +107,30 @@ static void test_merge_any_order(void)
 	}
 }
 
+static struct vote vote_of_kind(enum vote_kind kind, size_t n)
+{
+	return (struct vote){
+		.day = (int32_t)(n / 10),
+		.reporter = (int64_t)(n % 10),
+		.verified_at = kind <= VOTE_VERIFIED ? 1 : TIME_NONE,
+		.yes_at = kind == VOTE_MATCHED ? 1 : TIME_NONE,
+		.spoof_at = kind == VOTE_FORGED ? 1 : TIME_NONE,
+	};
+}
+
+/* Of each kind every (day, reporter) once: day = i / 10, reporter = i % 10. The oldest 777 beyond its bound go, whatever there is of the others. */
 static void test_newest(void)
 {
-	enum { MANY = BOUND_VOTES_PER_SENDER + 777 };
+	enum { BEYOND = 777, MANY = BOUND_VOTES_PER_SENDER + VOTE_KINDS * BEYOND };
 	static struct vote votes[MANY];
 	static const struct vote *kept[BOUND_VOTES_PER_SENDER];
+	size_t n = 0, of[VOTE_KINDS] = {0}, wrong = 0, border = 0;
 	uint64_t seed = 2;
 
-	/* Every (day, reporter) once: day = i / 10, reporter = i % 10; the oldest 777 go. */
-	for (size_t i = 0; i < MANY; i++)
-		votes[i] = (struct vote){.day = (int32_t)(i / 10), .reporter = (int64_t)(i % 10)};
+	for (enum vote_kind k = VOTE_MATCHED; k <= VOTE_OTHER; k++)
+		for (size_t i = 0; i < vote_bound[k] + BEYOND; i++)
+			votes[n++] = vote_of_kind(k, i);
+	CHECK_INT(n, MANY);
 	for (size_t i = MANY - 1; i > 0; i--) {
 		size_t j = rnd(&seed, i + 1);
 		const struct vote v = votes[i];
@@ -125,15 +139,36 @@ static void test_newest(void)
 		votes[j] = v;
 	}
 	CHECK_INT(votes_newest(votes, MANY, kept), BOUND_VOTES_PER_SENDER);
-	size_t wrong = 0, border = 0;
 	for (size_t i = 0; i < BOUND_VOTES_PER_SENDER; i++) {
 		wrong += kept[i]->day < 77 || (kept[i]->day == 77 && kept[i]->reporter > 2);
 		border += kept[i]->day == 77;
+		of[vote_kind_of(kept[i])]++;
 	}
 	CHECK_INT(wrong, 0);
-	CHECK_INT(border, 3);
+	CHECK_INT(border, 3 * VOTE_KINDS);
+	for (size_t k = 0; k < VOTE_KINDS; k++)
+		CHECK_INT(of[k], vote_bound[k]);
 	CHECK_INT(votes_newest(votes, 12, kept), 12);
 	CHECK_INT(votes_newest(votes, 0, kept), 0);
+}
+
+/* Five matched votes of long ago stay in sight behind any number of newer ones that anybody can make. */
+static void test_flood(void)
+{
+	enum { FLOOD = 3 * BOUND_VOTES_PER_SENDER };
+	static struct vote votes[FLOOD + 5];
+	static const struct vote *kept[BOUND_VOTES_PER_SENDER];
+	size_t matched = 0;
+
+	for (size_t i = 0; i < FLOOD; i++)
+		votes[i] = vote_of_kind(i % 2 == 0 ? VOTE_OTHER : VOTE_FORGED, 1000 + i);
+	for (size_t i = 0; i < 5; i++)
+		votes[FLOOD + i] = vote_of_kind(VOTE_MATCHED, i);
+	size_t n = votes_newest(votes, FLOOD + 5, kept);
+	CHECK_INT(n, BOUND_VOTES_FORGED + BOUND_VOTES_OTHER + 5);
+	for (size_t i = 0; i < n; i++)
+		matched += vote_kind_of(kept[i]) == VOTE_MATCHED;
+	CHECK_INT(matched, 5);
 }
 
 int main(void)
@@ -141,5 +176,6 @@ int main(void)
 	RUN(test_merge_fields);
 	RUN(test_merge_any_order);
 	RUN(test_newest);
+	RUN(test_flood);
 	return check_done();
 }

@@ -153,10 +153,10 @@ class Judgement:
         return it("accepted", reason, weight, scam, verdict)
 
     def standing(self, key):
-        return Standing(*votes.score_of(self.votes[key], self.world.policy))
+        return Standing(*votes.score_of(votes.in_sight(self.votes[key]), self.world.policy))
 
     def climb(self, key, klass):
-        return ladder.climb(self.votes.get(key, {}), klass, self.world.policy)
+        return ladder.climb(votes.in_sight(self.votes.get(key, {})), klass, self.world.policy)
 
     def attribution(self, key):
         return self.world.plan.attribution(numbers.Sender(key[0], key[1], "ok"))
@@ -172,7 +172,7 @@ class Judgement:
                     taus = [v.scam_at if klass == "scam" else v.verified_at for v in votes_of.values()]
                     begin = min(t for t in [first, *taus] if t is not None)
                     out[(*key, klass)] = (rung, reports, begin)
-            case = forged.look(key, votes_of, self.world.policy)
+            case = forged.look(key, votes.in_sight(votes_of), self.world.policy)
             if case is not None:
                 out[(*key, case.kind)] = ("observe", case.reporters, case.begin)
         return out
