@@ -349,7 +349,7 @@ static bool is_section(const struct conf *c, const char *path)
 }
 
 /* Walks the tree without recursion; `path` is the dotted name of where it stands. */
-static void walk(struct load *l, const struct yaml *root)
+static void walk_tree(struct load *l, const struct yaml *root)
 {
 	const struct yaml *next[TREE_DEPTH] = {root->child};
 	size_t len[TREE_DEPTH] = {0}, depth = 1;
@@ -437,7 +437,7 @@ enum rc conf_load(const char *path, const struct conf_table *const *tables, size
 	if (yaml_root(doc)->kind != YAML_MAP)
 		complain(c, path, yaml_root(doc)->line, "the file must be a map of settings");
 	else
-		walk(&l, yaml_root(doc));
+		walk_tree(&l, yaml_root(doc));
 	for (size_t i = 0; i < conf->n; i++)
 		if (!conf->values[i].given)
 			set_default(&l, &conf->values[i]);

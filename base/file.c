@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 
-static enum rc refused(const char *path, struct err *e)
+static enum rc os_error(const char *path, struct err *e)
 {
 	enum rc rc = errno == ENOENT || errno == ENOTDIR ? RC_NONE
 		: errno == EACCES || errno == EPERM      ? RC_DENIED
@@ -17,12 +17,12 @@ static enum rc refused(const char *path, struct err *e)
 	return err_set(e, rc, "%s: %s", path, strerror_r(errno, why, sizeof(why)));
 }
 
-static enum rc look(const char *path, int fd, bool secret, size_t cap, struct err *e)
+static enum rc file_fits(const char *path, int fd, bool secret, size_t cap, struct err *e)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
-		return refused(path, e);
+		return os_error(path, e);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, RC_INVALID, "%s: not a regular file", path);
 	if (secret && (st.st_mode & 077) != 0)
@@ -43,7 +43,7 @@ static enum rc read_all(const char *path, int fd, struct buf *out, struct err *e
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return refused(path, e);
+			return os_error(path, e);
 		if (n == 0)
 			return RC_OK;
 		buf_add(out, slice_of(chunk, (size_t)n));
@@ -59,8 +59,8 @@ enum rc file_read(const char *path, bool secret, struct buf *out, struct err *e)
 
 	buf_clear(out);
 	if (fd < 0)
-		return refused(path, e);
-	rc = look(path, fd, secret, out->cap, e);
+		return os_error(path, e);
+	rc = file_fits(path, fd, secret, out->cap, e);
 	if (rc == RC_OK)
 		rc = read_all(path, fd, out, e);
 	(void)close(fd);

@@ -8,7 +8,7 @@
 #include "base/bounds.h"
 #include "base/csv.h"
 #include "base/file.h"
-#include "base/plan.h"
+#include "base/plan_rows.h"
 
 #define CARRIERS 255
 #define CARRIER_NAME 24
@@ -214,6 +214,14 @@ static struct node *node_of(struct plan *p, struct slice prefix)
 		at = *child;
 	}
 	return &p->nodes[at];
+}
+
+const char *number_class_name(enum number_class c)
+{
+	static const char *const names[] = {"mobile", "fixed", "tollfree", "premium", "voip",
+		"foreign", "short", "emergency", "own_service", "name", "unknown"};
+
+	return (size_t)c < ARRAY_LEN(names) ? names[c] : "unknown";
 }
 
 static bool plan_class(struct slice s, enum number_class *out)

@@ -1,8 +1,9 @@
 /* sender: any written form of a number, a short code or a sender ID, read once into a type that cannot be wrong. One pass over the
  * text decides whether it is digits or words; the plan says what the digits are. No allocation. Leaves out look-alike folding:
  * a name is what it is, and only the classifier asks what it imitates. */
+#include "base/sender.h"
 #include "base/clk.h"
-#include "base/plan.h"
+#include "base/plan_rows.h"
 
 /* Old 11-digit numbers are read as their new ones for contacts before 2019-07-01T00:00+07:00. */
 #define OLD_BORDER_US (INT64_C(1561914000) * US_PER_S)
@@ -550,12 +551,4 @@ enum attribution attribution_parse(struct slice s)
 		if (slice_eq(s, slice_str(attributions[i])))
 			return (enum attribution)i;
 	return ATTR_UNATTRIBUTED;
-}
-
-const char *number_class_name(enum number_class c)
-{
-	static const char *const names[] = {"mobile", "fixed", "tollfree", "premium", "voip",
-		"foreign", "short", "emergency", "own_service", "name", "unknown"};
-
-	return (size_t)c < ARRAY_LEN(names) ? names[c] : "unknown";
 }

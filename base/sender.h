@@ -1,7 +1,8 @@
-/* Who a report is about: a number, a short code or a sender ID, parsed once at the edge into a type that cannot be wrong; and the
- * number plan that says what it is and whose. The plan is data (etc/numbers/), loaded whole or not at all. */
+/* Who a report is about: a number, a short code or a sender ID, parsed once at the edge into a type that cannot be wrong. What it is
+ * and whose, the number plan says (plan.h). */
 #pragma once
 
+#include "base/plan.h"
 #include "base/slice.h"
 
 enum scope { SCOPE_NONE, SCOPE_NUMBER, SCOPE_SHORT, SCOPE_NAME };
@@ -31,30 +32,6 @@ enum attribution {
 	ATTR_UNATTRIBUTED
 };
 
-enum number_class {
-	NUM_MOBILE,
-	NUM_FIXED,
-	NUM_TOLLFREE,
-	NUM_PREMIUM,
-	NUM_VOIP,
-	NUM_FOREIGN,
-	NUM_SHORT,
-	NUM_EMERGENCY,
-	NUM_OWN_SERVICE,
-	NUM_NAME,
-	NUM_UNKNOWN
-};
-
-struct plan;
-
-/* Reads plan.csv, short.csv, old_prefixes.csv and portability.csv of `dir`; own_carrier names the carrier that we are. RC_INVALID
- * with every "file:line: what" in `c`. */
-struct complaints;
-MUST_USE enum rc plan_load(const char *dir, const char *own_carrier, struct complaints *c,
-	struct plan **out, struct err *e);
-void plan_free(struct plan *p);
-OWNER(plan_free, struct plan);
-
 /* Any written form: full-width and Arabic digits, spaces, dots, dashes, brackets, +84, 0084, 84, 0. occurred_us decides how an
  * old 11-digit number is read (border 2019-07-01T00:00+07:00): before it is mapped, SENDER_OLD after, with the mapped number in *out as hint.
  * Thread-safe, no allocation. On SENDER_INVALID `why` (static text) says what was wrong. */
@@ -71,4 +48,3 @@ enum scope scope_parse(struct slice s);             /* SCOPE_NONE when it is non
 enum attribution attribution_parse(struct slice s); /* ATTR_UNATTRIBUTED when it is none of them */
 const char *attribution_name(
 	enum attribution a); /* "own", "other", "foreign", "short", "brandname", "unattributed" */
-const char *number_class_name(enum number_class c);

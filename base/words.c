@@ -1,7 +1,7 @@
 /* The names of the shared words, one table per enum. Leaves out any meaning: that is for the rooms. */
 #include "base/words.h"
 
-static bool parse(const char *const *names, size_t n, struct slice s, size_t *out)
+static bool word_index(const char *const *names, size_t n, struct slice s, size_t *out)
 {
 	for (size_t i = 0; i < n; i++)
 		if (slice_eq(s, slice_str(names[i]))) {
@@ -19,7 +19,7 @@ static bool parse(const char *const *names, size_t n, struct slice s, size_t *ou
 	bool word##_parse(struct slice s, enum word *out)             \
 	{                                                             \
 		size_t i;                                             \
-		if (!parse(names, ARRAY_LEN(names), s, &i))           \
+		if (!word_index(names, ARRAY_LEN(names), s, &i))      \
 			return false;                                 \
 		*out = (enum word)i;                                  \
 		return true;                                          \
@@ -55,7 +55,7 @@ bool class_parse(struct slice s, enum report_class *out)
 {
 	size_t i;
 
-	if (!parse(classes, ARRAY_LEN(classes), s, &i))
+	if (!word_index(classes, ARRAY_LEN(classes), s, &i))
 		return false;
 	*out = (enum report_class)i;
 	return true;

@@ -49,20 +49,6 @@ void digest_sub(struct digest *d, const struct entry *e)
 	sub(d->sum, hash);
 }
 
-static bool into_bucket(void *arg, const struct entry *e)
-{
-	struct digest *buckets = arg;
-
-	digest_add(&buckets[entry_bucket(e)], e);
-	return true;
-}
-
-void feed_buckets(const struct table *t, int service, struct digest out[256])
-{
-	memset(out, 0, 256 * sizeof(out[0]));
-	(void)table_each(t, service, into_bucket, out);
-}
-
 void digest_join(struct digest *d, const struct digest *other)
 {
 	add(d->sum, other->sum);

@@ -57,7 +57,7 @@ void follow_socket_synced(struct follow_socket *s, int64_t mono_us)
 
 /* ---- answers */
 
-static bool known(const struct follow_socket *s)
+static bool list_known(const struct follow_socket *s)
 {
 	return s->synced_us != 0 && s->list->mark.list[0] != '\0' &&
 		clk_system.mono_us(&clk_system) - s->synced_us <= s->stale_us;
@@ -96,7 +96,7 @@ static bool answer(struct follow_socket *s, char *ask, char *out, size_t room)
 
 	(void)snprintf(out, room, "?\n");
 	if (strcmp(ask, "gen") == 0) {
-		if (known(s))
+		if (list_known(s))
 			say_gen(s, out, room);
 		return true;
 	}
@@ -109,7 +109,7 @@ static bool answer(struct follow_socket *s, char *ask, char *out, size_t room)
 	if (value[0] == '\0' || scope_parse(slice_str(scope)) == SCOPE_NONE ||
 		!service_parse(slice_str(ask), &(enum service){SERVICE_SMS}))
 		return false;
-	if (!known(s))
+	if (!list_known(s))
 		return true;
 	line = follow_list_get(s->list, scope, value, ask);
 	if (line == NULL)
@@ -171,7 +171,7 @@ static void welcome(struct follow_socket *s)
 	s->fds[s->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
-static void part(struct follow_socket *s, nfds_t i)
+static void hang_up(struct follow_socket *s, nfds_t i)
 {
 	(void)close(s->fds[i].fd);
 	s->n--;
@@ -188,7 +188,7 @@ static void *run(void *arg)
 			break;
 		for (nfds_t i = s->n; i-- > 2;)
 			if (s->fds[i].revents != 0 && !serve(s, s->fds[i].fd, &s->clients[i - 2]))
-				part(s, i);
+				hang_up(s, i);
 		if (s->fds[0].revents != 0)
 			welcome(s);
 	}

@@ -129,7 +129,7 @@ static void copy_text(char *out, size_t room, const char *text)
 	out[n] = '\0';
 }
 
-static enum rc look(const struct table *t, const struct sender *s, enum service service,
+static enum rc find_fresh(const struct table *t, const struct sender *s, enum service service,
 	int64_t now_s, struct lookup *out)
 {
 	struct slice value = slice_str(s->value);
@@ -164,7 +164,7 @@ enum rc mirror_lookup(struct mirror *m, const struct sender *s, enum service ser
 	const struct table *t = atomic_load(&m->table);
 
 	if (t != NULL)
-		rc = look(t, s, service, now_s, out);
+		rc = find_fresh(t, s, service, now_s, out);
 	read_end(r);
 	return rc;
 }

@@ -503,7 +503,7 @@ static enum rc write_diff(struct pg *c, struct diff *d, int64_t now_us, struct e
 	return rc == RC_OK ? pg_commit(c, e) : rc;
 }
 
-static enum rc exchange(struct pg *c, struct rows *file, int64_t now_us, struct arena *a,
+static enum rc replace_rows(struct pg *c, struct rows *file, int64_t now_us, struct arena *a,
 	bool *changed, struct err *e)
 {
 	OWN(pg_free) struct pg_result *result = NULL;
@@ -564,7 +564,7 @@ enum rc protected_load(struct pg *c, const char *path, int64_t now_us,
 	enum rc rc = read_list(path, now_us, a, complaints, &file, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = exchange(c, &file, now_us, a, &differs, e);
+	rc = replace_rows(c, &file, now_us, a, &differs, e);
 	if (rc != RC_OK || !differs)
 		pg_rollback(c);
 	if (rc == RC_OK)

@@ -1,7 +1,7 @@
 /* Tables of shards: a new one from an old one and edits. Only the shards that an edit touches are made anew. */
 #include <stdlib.h>
 
-#include "blocklist/mirror.h"
+#include "blocklist/table.h"
 
 void table_free(struct table *t)
 {
@@ -47,6 +47,20 @@ bool table_each(const struct table *t, int service, entry_each *each, void *arg)
 		if (!shard_each(t->shards[i], service, each, arg))
 			return false;
 	return true;
+}
+
+static bool into_bucket(void *arg, const struct entry *e)
+{
+	struct digest *buckets = arg;
+
+	digest_add(&buckets[entry_bucket(e)], e);
+	return true;
+}
+
+void feed_buckets(const struct table *t, int service, struct digest out[256])
+{
+	memset(out, 0, 256 * sizeof(out[0]));
+	(void)table_each(t, service, into_bucket, out);
 }
 
 static enum rc edit_all(struct table *t, const struct edit *edits, size_t n, size_t *done)

@@ -64,7 +64,7 @@ static int number(struct slice s)
 }
 
 /* "2024-01-15", "2024-01-15 14:30:25", "2024-01-15T14:30:25.000", "01/15/2024", "01/15/2024 02:30:25 PM" as RFC 3339. */
-static bool when(struct slice s, char out[32])
+static bool time_of(struct slice s, char out[32])
 {
 	struct slice date, time = s;
 	int year, month, day, hour = 0, minute = 0, second = 0, pm = 0;
@@ -113,7 +113,7 @@ static bool when(struct slice s, char out[32])
 	return n > 0 && time_parse(slice_str(out), &ignored) == RC_OK;
 }
 
-static void head(struct buf *out, const char *prefix, struct slice id, struct slice row)
+static void report_head(struct buf *out, const char *prefix, struct slice id, struct slice row)
 {
 	buf_fmt(out, "{\"schema\":\"complaint/1\",\"report_id\":\"%s:", prefix);
 	if (id.len > 0)
@@ -182,9 +182,9 @@ static bool ftc_row(const struct slice *f, struct slice row, struct buf *out, co
 		*why = "column company_phone_number is no number of ten digits: the columns may "
 		       "have "
 		       "slipped";
-	else if (!when(f[T_CREATED], created))
+	else if (!time_of(f[T_CREATED], created))
 		*why = "column created_date is no date: the columns may have slipped";
-	else if (f[T_VIOLATION].len > 0 && !when(f[T_VIOLATION], violated))
+	else if (f[T_VIOLATION].len > 0 && !time_of(f[T_VIOLATION], violated))
 		*why = "column violation_date is no date: the columns may have slipped";
 	else if (f[T_AREA].len > 0 && (f[T_AREA].len != 3 || !digits(f[T_AREA])))
 		*why = "column consumer_area_code is not three digits: the columns may have "
@@ -200,7 +200,7 @@ static bool ftc_row(const struct slice *f, struct slice row, struct buf *out, co
 		*why = "column subject is a number: the columns may have slipped";
 	if (*why != NULL)
 		return false;
-	head(out, "ftc", f[T_ID], row);
+	report_head(out, "ftc", f[T_ID], row);
 	sender(out, ten);
 	buf_fmt(out, ",\"kind\":\"V\",\"received_at\":\"%s\"", created);
 	import_text(out, "occurred_at", slice_str(violated));
@@ -265,9 +265,9 @@ static bool fcc_row(const struct slice *f, struct slice row, struct buf *out, co
 	*why = NULL;
 	if (!short_id(f[C_ID]))
 		*why = "column id is no id: the columns may have slipped";
-	else if (!when(f[C_DATE], issued))
+	else if (!time_of(f[C_DATE], issued))
 		*why = "column issue_date is no date: the columns may have slipped";
-	else if (f[C_CREATED].len > 0 && !when(f[C_CREATED], created))
+	else if (f[C_CREATED].len > 0 && !time_of(f[C_CREATED], created))
 		*why = "column ticket_created is no date: the columns may have slipped";
 	else if (!phone(f[C_CALLER], caller))
 		*why = "column caller_id_number is no number of ten digits: the columns may have "
@@ -283,7 +283,7 @@ static bool fcc_row(const struct slice *f, struct slice row, struct buf *out, co
 		       "slipped";
 	if (*why != NULL)
 		return false;
-	head(out, "fcc", f[C_ID], row);
+	report_head(out, "fcc", f[C_ID], row);
 	sender(out, caller[0] != '\0' ? caller : back);
 	buf_fmt(out, ",\"kind\":\"%s\",\"received_at\":\"%s\",\"occurred_at\":\"%s\"",
 		word_is(f[C_TYPE], "text message") ? "S" : "V",

@@ -97,7 +97,7 @@ static void groups(const struct plan *p, struct slice s, int64_t when, struct la
 
 /* A sender that stands in front of the first bracket, `V 0812341213 (lua dao)`, or whose opening bracket was forgotten,
  * `V 0812341213) (lua dao)`; or text in front of a bracket that is all sender, `V lua dao (0812341213)`. */
-static bool head(const struct plan *p, struct slice s, int64_t when, struct layout *l)
+static bool head_group(const struct plan *p, struct slice s, int64_t when, struct layout *l)
 {
 	struct group g = {.bracketed = false}, next = {.bracketed = true};
 	size_t at = 0, n, end;
@@ -158,7 +158,7 @@ static void lay_out(const struct plan *p, struct slice s, int64_t when, struct l
 	l->n = 0;
 	l->tail = SLICE("");
 	l->all = s;
-	if (starts_bracket(s) ? number_in_brackets(p, s, when, l) : head(p, s, when, l))
+	if (starts_bracket(s) ? number_in_brackets(p, s, when, l) : head_group(p, s, when, l))
 		return;
 	if (starts_bracket(s))
 		groups(p, s, when, l);

@@ -43,7 +43,7 @@ static bool is_invisible(uint32_t c)
 		(c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
-static bool is_digit(uint32_t c)
+static bool any_digit(uint32_t c)
 {
 	return (c >= '0' && c <= '9') || (c >= 0xff10 && c <= 0xff19) ||
 		(c >= 0x660 && c <= 0x669) || (c >= 0x6f0 && c <= 0x6f9);
@@ -65,7 +65,7 @@ enum sign sms_sign(struct slice s, size_t *len)
 		return SIGN_END;
 	if (is_space(c) || is_invisible(c))
 		return SIGN_BLANK;
-	if (is_digit(c))
+	if (any_digit(c))
 		return SIGN_DIGIT;
 	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
 		return SIGN_LETTER;
@@ -396,7 +396,7 @@ static bool word_number(const struct plan *p, struct slice s, int64_t occurred_u
 {
 	struct ends e = {.s = s};
 	size_t n;
-	bool plus = sms_sign(s, &n) == SIGN_PLUS, found = false;
+	bool plus = sms_sign(s, &n) == SIGN_PLUS, any = false;
 
 	while (next_end(&e)) {
 		struct slice part = slice_of(s.ptr, e.at);
@@ -410,11 +410,11 @@ static bool word_number(const struct plan *p, struct slice s, int64_t occurred_u
 			continue;
 		*out = part;
 		*look = l;
-		found = true;
+		any = true;
 		if (r == READ_COMPLETE)
 			break;
 	}
-	return found;
+	return any;
 }
 
 bool sms_begins(const struct plan *p, struct slice s, int64_t occurred_us, struct look *look)
@@ -430,7 +430,7 @@ bool sms_begins(const struct plan *p, struct slice s, int64_t occurred_us, struc
 int sms_find(const struct plan *p, struct slice s, int64_t occurred_us, struct slice *out,
 	struct look *look)
 {
-	bool in_word = false, found = false;
+	bool in_word = false, any = false;
 	size_t n;
 
 	for (size_t at = 0; at < s.len && at < FIND_BYTES; at += n) {
@@ -441,17 +441,17 @@ int sms_find(const struct plan *p, struct slice s, int64_t occurred_us, struct s
 		if (!in_word && (sign == SIGN_DIGIT || sign == SIGN_PLUS) &&
 			word_number(p, from(s, at), occurred_us, &part, &l)) {
 			n = part.len;
-			if (found && strcmp(look->who.value, l.who.value) != 0)
+			if (any && strcmp(look->who.value, l.who.value) != 0)
 				return 2;
-			if (!found) {
+			if (!any) {
 				*out = part;
 				*look = l;
 			}
-			found = true;
+			any = true;
 		}
 		in_word = sign == SIGN_DIGIT || sign == SIGN_LETTER;
 	}
-	return found ? 1 : 0;
+	return any ? 1 : 0;
 }
 
 bool sms_number_like(struct slice s)

@@ -173,7 +173,7 @@ static void contact(struct buf *out, const char *name, const struct xarf_org *o)
 	buf_byte(out, '}');
 }
 
-static void evidence(struct buf *out, struct slice content)
+static void text_evidence(struct buf *out, struct slice content)
 {
 	uint8_t sum[SHA256_LEN];
 
@@ -205,7 +205,7 @@ void xarf_write(const struct xarf_org *org, const struct xarf_report *r, struct 
 		"complaint\","
 		"\"protocol\":\"%s\"",
 		r->service == SERVICE_SMS ? "sms" : "other");
-	evidence(out, r->content);
+	text_evidence(out, r->content);
 	if (r->confidence >= 0 && r->confidence <= 1)
 		buf_fmt(out, ",\"confidence\":%.3f", r->confidence);
 	buf_fmt(out, ",\"tags\":[\"khien:kind-%s\",\"khien:scope-%s\"]}", kinds[r->kind],

@@ -377,7 +377,7 @@ static enum rc assign_all(const struct kafka_table *t, rd_kafka_t *rk, struct er
 }
 
 static enum rc hand_over(const struct kafka_table *t, const rd_kafka_message_t *m,
-	kafka_table_row *row, void *arg, struct err *e)
+	kafka_table_row *each, void *arg, struct err *e)
 {
 	rd_kafka_headers_t *headers = NULL;
 
@@ -388,7 +388,7 @@ static enum rc hand_over(const struct kafka_table *t, const rd_kafka_message_t *
 		.home = kafka_table_home(t, slice_of(m->key, m->key_len)),
 		.private_headers = headers};
 
-	return row(arg, &r, e);
+	return each(arg, &r, e);
 }
 
 /* A connection that ended is made again by the library. */
@@ -398,7 +398,7 @@ static bool passes(rd_kafka_resp_err_t rk_err)
 		rk_err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
 }
 
-enum rc kafka_table_read(struct kafka_table *t, kafka_table_row *row, void *arg, struct err *e)
+enum rc kafka_table_read(struct kafka_table *t, kafka_table_row *each, void *arg, struct err *e)
 {
 	CLEAN(consumer_own) rd_kafka_t *rk = NULL;
 	int64_t wait_us = 2 * t->timeout_ms * INT64_C(1000), end_us, ask_us;
@@ -432,7 +432,7 @@ enum rc kafka_table_read(struct kafka_table *t, kafka_table_row *row, void *arg,
 			rc = err_set(e, RC_RETRY, "kafka: topic %s: %s", t->topic,
 				rd_kafka_message_errstr(m));
 		else
-			rc = hand_over(t, m, row, arg, e);
+			rc = hand_over(t, m, each, arg, e);
 	}
 	if (rk != NULL)
 		(void)rd_kafka_assign(rk, NULL);

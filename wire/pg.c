@@ -83,7 +83,7 @@ static bool ends_connection(const char *severity, const char *state, const char 
 		strcmp(state, "57P02") == 0 || strcmp(state, "57P03") == 0;
 }
 
-static const char *field(const PGresult *res, int code)
+static const char *diag_field(const PGresult *res, int code)
 {
 	const char *text = PQresultErrorField(res, code);
 
@@ -94,19 +94,19 @@ static const char *field(const PGresult *res, int code)
  * and words. Class 22 quotes the value in the message itself, after a colon. */
 static enum rc judge_error(struct pg *c, const PGresult *res, const char *sql, struct err *e)
 {
-	const char *state = field(res, PG_DIAG_SQLSTATE);
+	const char *state = diag_field(res, PG_DIAG_SQLSTATE);
 	char message[256], where[64];
 	char *quoted;
 	enum rc rc;
 
-	one_line(field(res, PG_DIAG_MESSAGE_PRIMARY), message, sizeof(message));
+	one_line(diag_field(res, PG_DIAG_MESSAGE_PRIMARY), message, sizeof(message));
 	one_line(sql, where, sizeof(where));
 	if (strlen(state) != 5) /* libpq's own: no answer came from the server */
 		return pg_lost(c, e);
 	if (strncmp(state, "22", 2) == 0 && (quoted = strstr(message, ": \"")) != NULL)
 		*quoted = '\0';
 	rc = rc_of_state(state);
-	if (ends_connection(field(res, PG_DIAG_SEVERITY_NONLOCALIZED), state, message))
+	if (ends_connection(diag_field(res, PG_DIAG_SEVERITY_NONLOCALIZED), state, message))
 		c->broken = true;
 	if (c->broken)
 		rc = RC_RETRY;
@@ -259,7 +259,7 @@ static void on_notice(void *arg, const PGresult *res)
 	char line[256];
 
 	(void)arg;
-	one_line(field(res, PG_DIAG_MESSAGE_PRIMARY), line, sizeof(line));
+	one_line(diag_field(res, PG_DIAG_MESSAGE_PRIMARY), line, sizeof(line));
 	log_debug("pg", "notice=\"%s\"", line);
 }
 

@@ -224,7 +224,8 @@ enum rc redis_recv(struct redis *r, struct redis_reply *out, struct err *e)
 }
 
 /* What an error reply means, by its first word. */
-static enum rc judge(const struct redis *r, struct slice command, struct slice text, struct err *e)
+static enum rc reply_error(
+	const struct redis *r, struct slice command, struct slice text, struct err *e)
 {
 	static const struct {
 		struct slice word;
@@ -269,7 +270,7 @@ enum rc redis_do(struct redis *r, const struct slice *argv, size_t argc, struct 
 	if (rc == RC_OK)
 		rc = redis_recv(r, out, e);
 	if (rc == RC_OK && out->kind == REDIS_ERROR)
-		rc = judge(r, argv[0], out->text, e);
+		rc = reply_error(r, argv[0], out->text, e);
 	return rc;
 }
 
