@@ -98,6 +98,10 @@ void handle_ack(struct api *a, struct pg *pg, struct exchange *x)
 		answer_gone(x, t.ack.release, &head);
 		return;
 	}
+	if (rc == RC_LIMIT) {
+		http_problem(x, 429, "Too Many Requests", "%s", e.text);
+		return;
+	}
 	buf_byte(&b, '\n');
 	if (rc != RC_OK)
 		answer_failure(x, rc == RC_NONE ? RC_RETRY : rc, &e);
@@ -134,7 +138,8 @@ static void consumer_out(void *arg, const struct feed_consumer *c)
 	number(b, "age_s", c->age_s);
 	number(b, "fetched_release", c->fetched);
 	number(b, "fetched_age_s", c->fetched_age_s);
-	buf_fmt(b, ",\"alarm\":%s,\"findings\":%s}", c->alarm ? "true" : "false", c->findings);
+	buf_fmt(b, ",\"named\":%s,\"alarm\":%s,\"findings\":%s}", c->named ? "true" : "false",
+		c->alarm ? "true" : "false", c->findings);
 }
 
 void handle_drift(struct api *a, struct pg *pg, struct exchange *x)
@@ -154,37 +159,85 @@ void handle_drift(struct api *a, struct pg *pg, struct exchange *x)
 		http_answer(x, 200, "application/json", buf_slice(&b));
 }
 
-void handle_forget(struct api *a, struct pg *pg, struct exchange *x)
+/* ---- whose a name is */
+
+/* What people do with a consumer, and its line in the audit log, are one transaction. */
+static enum rc change_consumer(
+	struct api *a, struct pg *pg, struct exchange *x, const char *to, struct err *e)
 {
 	struct request *r = request_of(x);
+	const char *what = to != NULL ? "feed.give" : "feed.forget";
 	char actor[80], line[640];
-	struct err e = {0};
+	enum rc rc = pg_script(pg, "BEGIN", e);
 
 	snprintf(actor, sizeof(actor), "token:%s", r->who.name);
-	snprintf(line, sizeof(line), "feed.forget %s request=%s", r->variable, x_request_id(x));
-	enum rc rc =
-		consumer_well_formed(slice_str(r->variable)) ? pg_script(pg, "BEGIN", &e) : RC_NONE;
+	if (to != NULL)
+		snprintf(line, sizeof(line), "feed.give %s to=%s request=%s", r->variable,
+			to[0] != '\0' ? to : "-", x_request_id(x));
+	else
+		snprintf(line, sizeof(line), "feed.forget %s request=%s", r->variable,
+			x_request_id(x));
 	if (rc == RC_OK)
-		rc = feed_consumer_forget(pg, r->variable, &e);
+		rc = to != NULL ? feed_consumer_give(pg, r->variable, to, e)
+				: feed_consumer_forget(pg, r->variable, e);
 	if (rc == RC_OK)
-		rc = audit_append(
-			pg, a->s.clk->now_us(a->s.clk), actor, "feed.forget", slice_str(line), &e);
+		rc = audit_append(pg, a->s.clk->now_us(a->s.clk), actor, what, slice_str(line), e);
 	if (rc == RC_OK)
-		rc = pg_commit(pg, &e);
-	if (rc != RC_OK) {
+		rc = pg_commit(pg, e);
+	if (rc != RC_OK)
 		pg_rollback(pg);
+	return rc;
+}
+
+static void answer_changed(struct api *a, struct pg *pg, struct exchange *x, const char *to)
+{
+	struct err e = {0};
+	enum rc rc = consumer_well_formed(slice_str(request_of(x)->variable))
+		? change_consumer(a, pg, x, to, &e)
+		: RC_NONE;
+
+	if (rc != RC_OK)
 		answer_failure(x, rc, &e);
+	else
+		http_answer(x, 204, NULL, SLICE(""));
+}
+
+void handle_forget(struct api *a, struct pg *pg, struct exchange *x)
+{
+	answer_changed(a, pg, x, NULL);
+}
+
+void handle_give(struct api *a, struct pg *pg, struct exchange *x)
+{
+	OWN(json_parser_free) struct json_parser *parser = json_parser_new();
+	struct json body = {0};
+	struct err e = {.text = "out of memory"};
+	char to[64];
+
+	if (parser == NULL || json_parse(parser, x_body(x), &body, &e) != RC_OK) {
+		http_problem(x, 400, "Bad Request", "the body is no JSON object: %s", e.text);
 		return;
 	}
-	http_answer(x, 204, NULL, SLICE(""));
+	struct json token = json_get(body, "token");
+	struct slice name = json_text(token);
+	if (body.kind != JSON_MAP || (token.kind != JSON_TEXT && token.kind != JSON_NULL) ||
+		(token.kind == JSON_TEXT &&
+			(name.len == 0 || name.len >= sizeof(to) ||
+				memchr(name.ptr, '\0', name.len) != NULL))) {
+		(void)wrong(
+			x, "token: the name of the token that the consumer belongs to, or null");
+		return;
+	}
+	snprintf(to, sizeof(to), "%.*s", (int)name.len, name.len > 0 ? name.ptr : "");
+	answer_changed(a, pg, x, to);
 }
 
 /* ---- metrics and alarms */
 
-static void measure(void *arg, const struct feed_consumer *c)
+static const char *const states[] = {"confirmed", "fetched", "unknown"};
+
+static void set_cells(struct api *a, const struct feed_consumer *c)
 {
-	static const char *const states[] = {"confirmed", "fetched", "unknown"};
-	struct api *a = arg;
 	struct metric_cell *alarm = metric_at(a->m.consumer_alarm, c->name, NULL, NULL);
 
 	metric_set(metric_at(a->m.consumer_age, c->name, NULL, NULL), (double)c->age_s);
@@ -201,10 +254,53 @@ static void measure(void *arg, const struct feed_consumer *c)
 	metric_set(alarm, c->alarm);
 }
 
+static void measure(void *arg, const struct feed_consumer *c)
+{
+	struct api *a = arg;
+	struct measured *spare = NULL;
+
+	if (!c->named)
+		return;
+	for (size_t i = 0; i < BOUND_CONSUMERS; i++) {
+		struct measured *m = &a->measured[i];
+		if (strcmp(m->name, c->name) == 0) {
+			spare = m;
+			break;
+		}
+		if (spare == NULL && m->name[0] == '\0')
+			spare = m;
+	}
+	if (spare == NULL)
+		return;
+	snprintf(spare->name, sizeof(spare->name), "%s", c->name);
+	spare->seen = true;
+	set_cells(a, c);
+}
+
+/* Whoever was forgotten alarms no more. */
+static void measure_gone(struct api *a)
+{
+	for (size_t i = 0; i < BOUND_CONSUMERS; i++) {
+		struct measured *m = &a->measured[i];
+		if (m->name[0] != '\0' && !m->seen) {
+			set_cells(a,
+				&(struct feed_consumer){.name = m->name,
+					.state = "forgotten",
+					.release = -1,
+					.age_s = -1});
+			m->name[0] = '\0';
+		}
+		m->seen = false;
+	}
+}
+
 enum rc acks_measure(struct api *a, struct pg *pg, int64_t mono_us, struct err *e)
 {
 	if (a->measured_us != 0 && mono_us - a->measured_us < ASK_US)
 		return RC_OK;
 	a->measured_us = mono_us;
-	return feed_drift(pg, a->s.clk->now_us(a->s.clk), a->alarm_s, measure, a, e);
+	enum rc rc = feed_drift(pg, a->s.clk->now_us(a->s.clk), a->alarm_s, measure, a, e);
+	if (rc == RC_OK)
+		measure_gone(a);
+	return rc;
 }

@@ -85,19 +85,33 @@ void notes_fetched(struct api *a, struct exchange *x, const char *list, int64_t 
 	snprintf(one.name, sizeof(one.name), "%s",
 		r->consumer[0] != '\0' ? r->consumer : r->who.name);
 	snprintf(one.list, sizeof(one.list), "%s", list);
-	snprintf(one.agent, sizeof(one.agent), "%s", r->who.name);
+	snprintf(one.address, sizeof(one.address), "%s", r->who.name);
+	one.said = r->consumer[0] != '\0';
 	notes_put(a->notes, &one);
 }
 
 /* ---- into the ledger ---- */
 
+/* A name that belongs to another token stays as it is. Of several that give a name for the first time one counts; new ones come in while there is
+ * room for them, $7 of a token and $8 in all. */
 static const char fetched_sql[] =
-	"INSERT INTO consumer (name, token, fetched_list, fetched_release, fetched_at)"
-	" SELECT * FROM unnest($1::text[], $2::text[], $3::text[]::uuid[], $4::bigint[], "
-	"$5::timestamptz[]) u ORDER BY 1"
-	" ON CONFLICT (name) DO UPDATE SET token = excluded.token, fetched_list = "
-	"excluded.fetched_list, fetched_release = excluded.fetched_release, fetched_at = "
-	"excluded.fetched_at";
+	"INSERT INTO consumer (name, token, named, fetched_list, fetched_release, fetched_at)"
+	" SELECT name, token, named, list, release, at FROM ("
+	"SELECT u.*, count(*) FILTER (WHERE new) OVER (PARTITION BY token ORDER BY name) AS nth,"
+	" count(*) FILTER (WHERE new) OVER (ORDER BY name) AS nth_of_all FROM ("
+	"SELECT DISTINCT ON (n.name) n.name, n.token, said = 1 AS named, n.list, n.release, n.at,"
+	" said = 1 AND c.named IS NOT TRUE AS new FROM unnest($1::text[], $2::text[], "
+	"$3::bigint[], "
+	"$4::text[]::uuid[], $5::bigint[], $6::timestamptz[]) n (name, token, said, list, release, "
+	"at)"
+	" LEFT JOIN consumer c ON c.name = n.name WHERE c.name IS NULL OR c.token IN ('', n.token)"
+	" ORDER BY n.name, n.at) u) v"
+	" WHERE NOT new OR (nth_of_all + (SELECT count(*) FROM consumer WHERE named) <= $8"
+	" AND nth + (SELECT count(*) FROM consumer c WHERE c.token = v.token AND c.named) <= $7)"
+	" ORDER BY name ON CONFLICT (name) DO UPDATE SET token = excluded.token,"
+	" named = consumer.named OR excluded.named, fetched_list = excluded.fetched_list,"
+	" fetched_release = excluded.fetched_release, fetched_at = excluded.fetched_at"
+	" WHERE consumer.token IN ('', excluded.token)";
 static const char pulled_sql[] =
 	"INSERT INTO pull (token, address, agent, list, release, at)"
 	" SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]::uuid[], "
@@ -108,27 +122,33 @@ static const char pulled_sql[] =
 static enum rc write_kind(
 	struct pg *pg, const struct note *all, size_t n, enum note_kind kind, struct err *e)
 {
-	struct pg_array name, address, agent, list, release, at;
+	OWN(arena_free) struct arena *a = arena_new(4096);
+	struct pg_array name, address, agent, said, list, release, at;
 	enum rc rc = RC_OK;
 	int count = 0;
 
+	if (a == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
 	pg_array_init(&name, PG_TEXT), pg_array_init(&address, PG_TEXT);
 	pg_array_init(&agent, PG_TEXT), pg_array_init(&list, PG_TEXT);
 	pg_array_init(&release, PG_INT8), pg_array_init(&at, PG_TIMESTAMPTZ);
+	pg_array_init(&said, PG_INT8);
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].kind != kind)
 			continue;
 		pg_array_text(&name, slice_str(all[i].name));
 		pg_array_text(&address, slice_str(all[i].address));
 		pg_array_text(&agent, slice_str(all[i].agent));
+		pg_array_int(&said, all[i].said);
 		pg_array_text(&list, slice_str(all[i].list));
 		pg_array_int(&release, all[i].release);
 		pg_array_time(&at, all[i].at_us);
 		count++;
 	}
 	if (count > 0 && kind == NOTE_FETCHED) {
-		struct pg_param p[] = {pg_p_array(&name), pg_p_array(&agent), pg_p_array(&list),
-			pg_p_array(&release), pg_p_array(&at)};
+		struct pg_param p[] = {pg_p_array(&name), pg_p_array(&address), pg_p_array(&said),
+			pg_p_array(&list), pg_p_array(&release), pg_p_array(&at),
+			pg_p_int(BOUND_CONSUMERS_PER_TOKEN, a), pg_p_int(BOUND_CONSUMERS, a)};
 		rc = pg_run(pg, fetched_sql, p, ARRAY_LEN(p), NULL, e);
 	} else if (count > 0) {
 		struct pg_param p[] = {pg_p_array(&name), pg_p_array(&address), pg_p_array(&agent),
@@ -136,7 +156,7 @@ static enum rc write_kind(
 		rc = pg_run(pg, pulled_sql, p, ARRAY_LEN(p), NULL, e);
 	}
 	pg_array_done(&name), pg_array_done(&address), pg_array_done(&agent);
-	pg_array_done(&list), pg_array_done(&release), pg_array_done(&at);
+	pg_array_done(&said), pg_array_done(&list), pg_array_done(&release), pg_array_done(&at);
 	return rc;
 }
 

@@ -34,7 +34,12 @@ struct api {
 	} m;
 	struct notes *notes;
 	int64_t stale_max_s, heartbeat_ms, alarm_s;
-	int64_t measured_us; /* when consumers were last looked at; the tokens' thread's */
+	int64_t measured_us; /* when consumers were last looked at; this and what was seen then are the
+				tokens' thread's */
+	struct measured {
+		char name[64];
+		bool seen;
+	} measured[BOUND_CONSUMERS];
 	size_t queue_max;
 	/* exchanges that wait for a thread with a database connection; all under lock */
 	pthread_mutex_t lock;
@@ -159,10 +164,11 @@ enum note_kind { NOTE_FETCHED, NOTE_PULLED };
 struct note {
 	enum note_kind kind;
 	char name[64];    /* of a consumer; of a token */
-	char address[64]; /* "", or of a puller */
-	char agent[64];   /* the token's name; User-Agent */
+	char address[64]; /* of a puller; else the token's name */
+	char agent[64];   /* User-Agent of a puller */
 	char list[40];
 	int64_t release, at_us;
+	bool said;  /* the consumer gave its name */
 	bool fresh; /* not yet in the ledger */
 };
 struct notes *notes_new(void);
@@ -188,6 +194,7 @@ MUST_USE enum rc acks_measure(struct api *a, struct pg *pg, int64_t mono_us, str
 /* ---- handlers ---- */
 void handle_ack(struct api *a, struct pg *pg, struct exchange *x);
 void handle_drift(struct api *a, struct pg *pg, struct exchange *x);
+void handle_give(struct api *a, struct pg *pg, struct exchange *x);
 void handle_forget(struct api *a, struct pg *pg, struct exchange *x);
 void handle_stream(struct api *a, struct pg *pg, struct exchange *x);
 void handle_lookup(struct api *a, struct pg *pg, struct exchange *x);

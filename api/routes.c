@@ -18,6 +18,8 @@ const struct route api_routes[] = {
 	{"POST", "/v1/feed/acks", FEEDS, WITH_DATABASE, handle_ack, false},
 	{"GET", "/v1/feed/drift", FEEDS "|viewer|liaison|auditor", WITH_DATABASE, handle_drift,
 		false},
+	{"PUT", "/v1/feed/consumers/{consumer}", "supervisor|admin", WITH_DATABASE, handle_give,
+		false},
 	{"DELETE", "/v1/feed/consumers/{consumer}", "supervisor|admin", WITH_DATABASE,
 		handle_forget, false},
 	{"GET", "/v1/feed/exempt", FEEDS, WITH_DATABASE, handle_exempt, false},

@@ -155,7 +155,8 @@ struct feed_ack {
 	const struct digest *buckets; /* 256, or NULL */
 };
 /* Compares with the list at that release, keeps it, and says {"state":"confirmed|differs",…,"findings":{…}}. t (may be NULL) is looked through for what
- * is missing or too many. RC_CONFLICT: another list, ahead, or too old: head tells where to start. */
+ * is missing or too many. RC_CONFLICT: another list, ahead, or too old: head tells where to start. RC_DENIED: the consumer belongs to another
+ * token; RC_LIMIT: this one has enough of them. */
 MUST_USE enum rc feed_ack_take(struct pg *c, const struct feed_ack *ack, const char *token,
 	const struct table *t, int64_t now_us, struct buf *out, struct list_mark *head,
 	struct err *e);
@@ -169,11 +170,16 @@ struct feed_consumer {
 	int64_t fetched, fetched_age_s;
 	const char *findings; /* JSON */
 	int64_t head;
+	bool named; /* false: a token that only fetched, without a name; nobody waits for its proof */
 	bool alarm;
 };
 typedef void feed_consumer_each(void *arg, const struct feed_consumer *one);
 MUST_USE enum rc feed_drift(struct pg *c, int64_t now_us, int64_t alarm_s, feed_consumer_each *each,
 	void *arg, struct err *e);
+/* A name belongs to the token that used it first. Gives it to another one, "": to the next that uses it. RC_NONE: no such consumer; RC_INVALID: no
+ * such token. */
+MUST_USE enum rc feed_consumer_give(
+	struct pg *c, const char *name, const char *token, struct err *e);
 MUST_USE enum rc feed_consumer_forget(struct pg *c, const char *name, struct err *e);
 
 /* ---- projections: copies that follow the release log, each repeatable ---- */

@@ -9,24 +9,18 @@
 #define FIND_CHANGES "50000"
 #define FIND_NAMED 50
 #define DRIFT_ROWS "1000"
+_Static_assert(BOUND_CONSUMERS <= 1000, "DRIFT_ROWS");
 
 static const char at_sql[] =
 	"SELECT h.list, h.release, r.count, r.digest, r.sms_count, r.sms_digest, $1::bigint = 0"
 	" FROM list_head h LEFT JOIN release r ON r.n = $1 AND r.list = h.list";
 static const char put_sql[] =
-	"INSERT INTO consumer (name, token, service, list, release, count, digest, good, findings, "
-	"acked_at, good_list, good_release, good_at)"
-	" VALUES ($1, $2, $3::smallint, $4::uuid, $5, $6, $7, $8::boolean, $9, $10::timestamptz,"
-	" CASE WHEN $8::boolean THEN $4::uuid END, CASE WHEN $8::boolean THEN $5::bigint END,"
-	" CASE WHEN $8::boolean THEN $10::timestamptz END)"
-	" ON CONFLICT (name) DO UPDATE SET token = excluded.token, service = excluded.service, "
-	"list = "
-	"excluded.list, release = excluded.release, count = excluded.count, digest = "
-	"excluded.digest,"
-	" good = excluded.good, findings = excluded.findings, acked_at = excluded.acked_at,"
-	" good_list = coalesce(excluded.good_list, consumer.good_list),"
-	" good_release = coalesce(excluded.good_release, consumer.good_release),"
-	" good_at = coalesce(excluded.good_at, consumer.good_at)";
+	"UPDATE consumer SET named = true, service = $2::smallint, list = $3::uuid, release = $4, "
+	"count = $5, digest = $6,"
+	" good = $7::boolean, findings = $8, acked_at = $9::timestamptz,"
+	" good_list = CASE WHEN $7::boolean THEN $3::uuid ELSE good_list END,"
+	" good_release = CASE WHEN $7::boolean THEN $4::bigint ELSE good_release END,"
+	" good_at = CASE WHEN $7::boolean THEN $9::timestamptz ELSE good_at END WHERE name = $1";
 static const char proof_sql[] =
 	"INSERT INTO proof (consumer, list, release, service, at)"
 	" VALUES ($1, $2::uuid, $3, $4::smallint, $5) ON CONFLICT DO NOTHING";
@@ -220,13 +214,15 @@ static enum rc write_ack(struct pg *c, const struct feed_ack *ack, const char *t
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
 	struct pg_param service = ack->service < 0 ? pg_p_none() : pg_p_int(ack->service, a);
-	struct pg_param p[] = {pg_p_str(ack->consumer), pg_p_str(token), service,
-		pg_p_str(ack->list), pg_p_int(ack->release, a), pg_p_int(ack->count, a),
+	struct pg_param p[] = {pg_p_str(ack->consumer), service, pg_p_str(ack->list),
+		pg_p_int(ack->release, a), pg_p_int(ack->count, a),
 		pg_p_bytes(slice_of((const char *)ack->digest.sum, sizeof(ack->digest.sum))),
 		pg_p_bool(good), pg_p_str(found), pg_p_time(now_us, a)};
-	struct pg_param q[] = {p[0], p[3], p[4], service, p[9]};
+	struct pg_param q[] = {p[0], p[2], p[3], service, p[8]};
 	enum rc rc = pg_script(c, "BEGIN", e);
 
+	if (rc == RC_OK)
+		rc = consumer_claim(c, ack->consumer, token, e);
 	if (rc == RC_OK)
 		rc = pg_run(c, put_sql, p, ARRAY_LEN(p), NULL, e);
 	if (rc == RC_OK && good)
@@ -308,8 +304,9 @@ static const char drift_sql[] =
 	"$1::timestamptz - "
 	"(SELECT min(r.at) FROM release r WHERE r.n = c.good_release + 1))::bigint ELSE 0 END,"
 	" CASE WHEN c.fetched_list = h.list THEN c.fetched_release END,"
-	" extract(epoch FROM $1::timestamptz - c.fetched_at)::bigint, c.findings, h.release, h.list"
-	" FROM list_head h, consumer c ORDER BY c.name LIMIT " DRIFT_ROWS;
+	" extract(epoch FROM $1::timestamptz - c.fetched_at)::bigint, c.findings, h.release, "
+	"c.named"
+	" FROM list_head h, consumer c ORDER BY c.named DESC, c.name LIMIT " DRIFT_ROWS;
 
 static int64_t seconds(const struct pg_result *r, int row, int col)
 {
@@ -330,9 +327,11 @@ static void row_of(const struct pg_result *r, int i, int64_t alarm_s, struct fee
 		.fetched = pg_null(r, i, 7) ? -1 : pg_int(r, i, 7),
 		.fetched_age_s = seconds(r, i, 8),
 		.findings = pg_text(r, i, 9).ptr,
-		.head = pg_int(r, i, 10)};
-	out->alarm = strcmp(out->state, "confirmed") != 0 || out->age_s > alarm_s ||
-		out->behind_s > alarm_s;
+		.head = pg_int(r, i, 10),
+		.named = pg_bool(r, i, 11)};
+	out->alarm = out->named &&
+		(strcmp(out->state, "confirmed") != 0 || out->age_s > alarm_s ||
+			out->behind_s > alarm_s);
 }
 
 enum rc feed_drift(struct pg *c, int64_t now_us, int64_t alarm_s, feed_consumer_each *each,
@@ -353,13 +352,4 @@ enum rc feed_drift(struct pg *c, int64_t now_us, int64_t alarm_s, feed_consumer_
 		each(arg, &one);
 	}
 	return rc;
-}
-
-enum rc feed_consumer_forget(struct pg *c, const char *name, struct err *e)
-{
-	OWN(pg_free) struct pg_result *r = NULL;
-	struct pg_param p = pg_p_str(name);
-	enum rc rc = pg_run(c, "DELETE FROM consumer WHERE name = $1", &p, 1, &r, e);
-
-	return rc == RC_OK && pg_affected(r) == 0 ? RC_NONE : rc;
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #define KEYS_CAP ((size_t)1 << 32)
-#define KEY_MAX 512
 
 enum rc rows_init(struct rows *r, struct err *e)
 {
@@ -148,10 +147,6 @@ enum rc rows_add(void *rows, const struct kafka_row *record, struct err *e)
 	struct digest d = {{0}};
 	uint64_t n = 0;
 
-	if (record->key.len > KEY_MAX)
-		return err_set(e, RC_INVALID,
-			"kafka: the topic holds a key of %zu bytes that is no entry's",
-			record->key.len);
 	struct row *one = take(r, record->key, record->partition);
 
 	if (one == NULL)

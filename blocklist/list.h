@@ -46,3 +46,7 @@ bool change_leaves_one(const struct pg_result *r);
 bool mark_same(const struct list_mark *a, const struct list_mark *b);
 /* The head as the ledger has it. RC_RETRY: there is no list yet. */
 MUST_USE enum rc head_read(struct pg *c, struct list_mark *out, struct err *e);
+
+/* ---- whose a consumer is */
+/* Inside the caller's transaction: the name is the token's from now on. RC_DENIED: it is another one's; RC_LIMIT: there are enough. */
+MUST_USE enum rc consumer_claim(struct pg *c, const char *name, const char *token, struct err *e);

@@ -51,13 +51,17 @@ static const char consumers_sql[] =
 static const struct col consumer_cols[] = {{"service", COL_SERVICE}, {"consumer", COL_TEXT},
 	{"since", COL_TIME}, {"release", COL_INT}, {"proved_at", COL_TIME}};
 
-static const char wishes_sql[] = "SELECT service, origin, state, reason, action, detail, case_id, "
-				 "until, basis, rung, score, first_at,"
-				 " decided_at FROM wish WHERE sender = $1 ORDER BY service, origin";
+/* listed: the strongest, which the block is of; others that are admitted come out from under it when it ends. */
+static const char wishes_sql[] =
+	"SELECT w.service, origin, state, EXISTS (SELECT FROM entry e WHERE e.scope = s.scope AND "
+	"e.value = s.value AND e.service = w.service AND e.origin = w.origin),"
+	" reason, action, detail, case_id, until, basis, rung, score, first_at, decided_at"
+	" FROM wish w JOIN sender s ON s.id = w.sender WHERE w.sender = $1 ORDER BY w.service, "
+	"origin";
 static const struct col wish_cols[] = {{"service", COL_SERVICE}, {"origin", COL_TEXT},
-	{"state", COL_TEXT}, {"reason", COL_WHY}, {"action", COL_TEXT}, {"detail", COL_TEXT},
-	{"case", COL_TEXT}, {"until", COL_TIME}, {"basis", COL_TEXT}, {"rung", COL_RUNG},
-	{"score", COL_REAL}, {"first_at", COL_TIME}, {"decided_at", COL_TIME}};
+	{"state", COL_TEXT}, {"listed", COL_BOOL}, {"reason", COL_WHY}, {"action", COL_TEXT},
+	{"detail", COL_TEXT}, {"case", COL_TEXT}, {"until", COL_TIME}, {"basis", COL_TEXT},
+	{"rung", COL_RUNG}, {"score", COL_REAL}, {"first_at", COL_TIME}, {"decided_at", COL_TIME}};
 
 static const char actions_sql[] =
 	"SELECT case_id, service, class, origin, rung, action, decided_at, until, state, reason, "

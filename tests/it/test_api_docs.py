@@ -37,6 +37,7 @@ def test_every_example(world, name, role, least):
     page = PAGES[name]
     assert len(examples(page)) > least
     lines = ["set -e", f"API={world.url('')}", f"AUTH='Authorization: Bearer {world.auth(role)['Authorization'].split()[1]}'"]
+    lines += [f"ADMIN='Authorization: {world.auth('supervisor')['Authorization']}'"]
     for command, _ in examples(page):
         lines += [command, "printf '\\n\\036'"]
     done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, check=True)
@@ -47,7 +48,7 @@ def test_every_example(world, name, role, least):
 
 def test_every_route_is_on_the_page():
     source = (TOP / "api/routes.c").read_text()
-    for path in re.findall(r'\{"(?:GET|POST|DELETE)", "([^"]+)"', source):
+    for path in re.findall(r'\{"(?:GET|POST|PUT|DELETE)", "([^"]+)"', source):
         assert path.replace("...", "") in PAGE, path
 
 

@@ -56,6 +56,33 @@ def test_why(world):
     clean(got.text)
 
 
+def test_why_goes_from_the_block_back_to_the_reports_and_on_to_the_switches(world):
+    list_ = world.get("/v1/feed/buckets?service=sms").json()
+    proof = {"consumer": "smsc-why", "service": "sms", **{k: list_[k] for k in ("list", "release", "count", "digest")}}
+    assert world.ask("POST", "/v1/feed/acks", json=proof).json()["state"] == "confirmed"
+    world.sql("""WITH w AS (INSERT INTO wish (sender, service, origin, action, detail, case_id, basis, first_at, decided_at, state)
+        SELECT sender, service, 'person:an', 'label', 'label', case_id, 'law', now(), now(), 'wanted' FROM wish WHERE origin = 'auto:scam' RETURNING sender)
+        INSERT INTO dirty (sender, service) SELECT sender, 0 FROM w""")  # stands under the automatic bar
+    world.wait_released()
+    it = world.get(f"/v1/senders/{BAD}/why", "analyst").json()
+    block = next(b for b in it["blocks"] if b["service"] == "sms")
+    wishes = {(w["service"], w["origin"]): w for w in it["wishes"]}
+    assert (block["action"], block["origin"], block["release"] > 0) == ("bar", "auto:scam", True) and block["released_at"] and block["basis"]
+    assert [(w["origin"], w["state"]) for w in it["wishes"] if w["service"] == "sms" and w["listed"]] == [("auto:scam", "admitted")]
+    assert (wishes["sms", "person:an"]["state"], wishes["sms", "person:an"]["listed"]) == ("admitted", False)
+    action = next(x for x in it["actions"] if x["case"] == block["case"] and x["state"] == "admitted")
+    assert action["terms"] and action["rules"] and action["policy"] and 0 < action["reporters"] <= len(REPORTERS) and action["score"] > 0
+    case = next(c for c in it["cases"] if c["id"] == block["case"])
+    assert case["reports"] == len(REPORTERS) and case["rung"] != "none"
+    assert {r["case"] for r in it["reports"]} == {block["case"]} and all(r["terms"] for r in it["reports"])
+    holder = next(c for c in it["consumers"] if c["consumer"] == "smsc-why")
+    assert (holder["service"], holder["release"]) == ("sms", list_["release"]) and block["released_at"] <= holder["since"] <= holder["proved_at"]
+    world.sql("UPDATE wish SET state = 'held', reason = 'cap_day' WHERE origin = 'person:an'")
+    held = world.get(f"/v1/senders/{BAD}/why", "analyst").json()["held"]
+    assert [(h["origin"], h["action"], h["reason"] is not None) for h in held] == [("person:an", "label", True)]
+    world.sql("DELETE FROM wish WHERE origin = 'person:an'")
+
+
 def test_a_sender_that_was_never_heard_of(world):
     assert world.get("/v1/senders/0987111222", "viewer").status_code == 404
     assert world.get("/v1/senders/0987111222/why", "viewer").status_code == 404

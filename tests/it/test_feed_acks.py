@@ -47,7 +47,7 @@ def test_the_follower_proves_what_it_holds(world, follower):
     assert it.step() and it.release == world.release() and len(it.entries) == 200
     assert drift(world, "smsc-1") | {"age_s": 0} == {
         "consumer": "smsc-1", "token": drift(world, "smsc-1")["token"], "state": "confirmed", "service": "sms", "release": world.release(), "behind": 0,
-        "behind_s": 0, "age_s": 0, "fetched_release": world.release(), "fetched_age_s": drift(world, "smsc-1")["fetched_age_s"], "alarm": False, "findings": {}}
+        "behind_s": 0, "age_s": 0, "fetched_release": world.release(), "fetched_age_s": drift(world, "smsc-1")["fetched_age_s"], "named": True, "alarm": False, "findings": {}}
     assert it.blocked("number", "84918000001") is True and it.blocked("number", "84918010000") is False
     world.wish("84918020000")
     assert it.step() and it.blocked("number", "84918020000") is True
@@ -109,7 +109,11 @@ def test_fetched_is_not_confirmed(world):
     token = world.token("feed", "by-its-token")
     world.tokens["by-its-token"] = token
     assert world.get(f"/v1/feed/changes?list={world.list}&after=0", "by-its-token").status_code == 200
-    assert drift(world, "by-its-token")["fetched_release"] == world.release()
+    got = drift(world, "by-its-token")  # who gave no name is not waited for, until it gives one
+    assert (got["fetched_release"], got["state"], got["named"], got["alarm"]) == (world.release(), "fetched", False, False)
+    assert world.ask("POST", "/v1/feed/acks", "by-its-token", json={**good(world), "consumer": "by-its-token", "digest": ZERO}).status_code == 200
+    got = drift(world, "by-its-token")
+    assert (got["state"], got["named"], got["alarm"]) == ("unknown", True, True)
 
 
 def test_alarm_and_metrics(world, follower):
@@ -182,11 +186,57 @@ def test_rights_and_bodies(world):
 
 
 def test_forgetting(world):
-    assert world.ask("POST", "/v1/feed/acks", json={**good(world), "consumer": "old"}).status_code == 200
+    assert world.ask("POST", "/v1/feed/acks", json={**good(world), "consumer": "old", "digest": ZERO}).status_code == 200
+    wait_for("its alarm", lambda: world.metric("khien_consumer_alarm", consumer="old") == 1, 10)
     for role, status in ((None, 401), ("feed", 403), ("supervisor", 204), ("supervisor", 404)):
         assert world.ask("DELETE", "/v1/feed/consumers/old", role).status_code == status
     assert drift(world, "old") is None
+    wait_for("no alarm of it", lambda: world.metric("khien_consumer_alarm", consumer="old") == 0, 10)
     assert "feed.forget old" in json.dumps(world.site.rows("SELECT lines FROM audit WHERE what = 'feed.forget'"))
+
+
+def test_a_name_belongs_to_the_token_that_used_it_first(world):
+    body = {**good(world), "consumer": "smsc-own"}
+    world.tokens["other"] = world.token("feed", "other-feed")
+    owner = drift(world, "smsc-own")
+    assert owner is None and world.ask("POST", "/v1/feed/acks", json=body).status_code == 200
+    owner = drift(world, "smsc-own")["token"]
+    got = world.ask("POST", "/v1/feed/acks", "other", json={**body, "digest": ZERO})
+    assert got.status_code == 403 and "smsc-own belongs to another token" in got.json()["detail"]
+    assert world.get("/v1/feed/snapshot?consumer=smsc-own&service=sms", "other").status_code == 200  # the list is given all the same
+    got = drift(world, "smsc-own")
+    assert (got["token"], got["state"], got["fetched_release"]) == (owner, "confirmed", None)
+
+    def give(to, role="supervisor"):
+        return world.ask("PUT", "/v1/feed/consumers/smsc-own", role, json=to).status_code
+
+    assert [give({"token": "other-feed"}, role) for role in (None, "feed", "analyst")] == [401, 403, 403]
+    for bad in ({}, [], {"token": ""}, {"token": 5}, {"token": "nobody-has-this"}, {"token": "x" * 64}, {"token": "a\0b"}):
+        assert give(bad) == 400, bad
+    assert world.ask("PUT", "/v1/feed/consumers/nobody", "supervisor", json={"token": None}).status_code == 404
+    assert give({"token": "other-feed"}) == 204 and drift(world, "smsc-own")["token"] == "other-feed"
+    assert world.ask("POST", "/v1/feed/acks", json=body).status_code == 403 and world.ask("POST", "/v1/feed/acks", "other", json=body).status_code == 200
+    assert give({"token": None}, "admin") == 204 and drift(world, "smsc-own")["state"] == "confirmed"
+    assert world.ask("POST", "/v1/feed/acks", json=body).status_code == 200 and drift(world, "smsc-own")["token"] == owner
+    lines = [row["lines"] for row in world.site.rows("SELECT lines FROM audit WHERE what = 'feed.give' ORDER BY id")]
+    assert [line.split(" request=")[0] for line in lines] == ["feed.give smsc-own to=other-feed", "feed.give smsc-own to=-"]
+
+
+def test_a_token_speaks_for_so_many_and_there_is_room_for_so_many(world):
+    world.tokens["many"] = world.token("feed", "many")
+    body = good(world)
+    try:
+        world.sql("INSERT INTO consumer (name, token) SELECT 'many-' || n, 'many' FROM generate_series(1, 64) n")
+        got = world.ask("POST", "/v1/feed/acks", "many", json={**body, "consumer": "many-65"})
+        assert got.status_code == 429 and "64" in got.json()["detail"]
+        assert world.ask("POST", "/v1/feed/acks", "many", json={**body, "consumer": "many-64"}).status_code == 200
+        assert world.get("/v1/feed/snapshot?consumer=many-65", "many").status_code == 200 and drift(world, "many-65") is None
+        world.sql("INSERT INTO consumer (name, token) SELECT 'more-' || n, 'more-' || n FROM generate_series(1, 300) n")
+        got = world.ask("POST", "/v1/feed/acks", json={**body, "consumer": "one-more"})
+        assert got.status_code == 429 and "300" in got.json()["detail"]
+        assert world.get("/v1/feed/snapshot?consumer=one-more").status_code == 200 and drift(world, "one-more") is None
+    finally:
+        world.sql("DELETE FROM consumer WHERE name ~ '^(many|more)'")
 
 
 def test_fails_open_with_an_alarm(world, follower):
