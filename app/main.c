@@ -57,6 +57,12 @@ static const struct verb verbs[] = {
 		"khien order list    -c FILE\n"
 		"ORDER is a file, NO an order's document_no\n",
 		verb_order},
+	{"registration", "the ladder for wrong subscriber data: notices, then bars",
+		"khien registration open -c FILE --why REASON NUMBER\n"
+		"khien registration end -c FILE --why REASON CASE\n"
+		"khien registration bar-both -c FILE CASE   a person's word for the two-way bar\n"
+		"khien registration list -c FILE\n",
+		verb_registration},
 	{"send", "puts report files onto the topic",
 		"khien send -c FILE [--rate N] [--topic T] [--state DIR] [--from-start] [FILE…]\n"
 		"standard input without a file; --rate: records a second; --from-start: does not "

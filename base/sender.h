@@ -31,6 +31,7 @@ enum attribution {
 	ATTR_BRANDNAME,
 	ATTR_UNATTRIBUTED
 };
+#define ATTRIBUTIONS 6
 
 /* Any written form: full-width and Arabic digits, spaces, dots, dashes, brackets, +84, 0084, 84, 0. occurred_us decides how an
  * old 11-digit number is read (border 2019-07-01T00:00+07:00): before it is mapped, SENDER_OLD after, with the mapped number in *out as hint.

@@ -319,6 +319,39 @@ MUST_USE enum rc order_receipt_csv(struct pg *c, const char *document_no, struct
 /* Appends one JSON object a line per order: document_no, issuer, action, times, state, breach, items. */
 MUST_USE enum rc order_list_json(struct pg *c, struct buf *out, struct err *e);
 
+/* ---- what others are asked to do: docs/executors.md ---- */
+/* Of the active policy and control row. */
+struct executors {
+	bool asks;    /* mode review or auto: in shadow nothing leaves the house */
+	bool may_bar; /* mode auto */
+	int poll_sample, poll_answers;
+	double poll_share;
+	int64_t poll_apart_s, poll_wait_s;
+	int notices;
+	int64_t notice_every_s, one_way_s, both_s;
+	const char *registration_basis;
+};
+/* What a keeper remembers between two calls; zeros at first. */
+struct executors_seen {
+	char consumers[ORDERS_FAR];
+};
+/* The keeper's share, every few seconds: requests to the HLR or BSS for own subscribers on the list, what was executed, polls asked and decided,
+ * registration notices and bars. */
+MUST_USE enum rc executors_tend(struct pg *c, const struct executors *x, int64_t now_us,
+	struct executors_seen *seen, struct err *e);
+/* Opens the registration ladder for an own subscriber whose data are wrong; case_id has room for 24. RC_CONFLICT: it is open already;
+ * RC_INVALID: no own number. */
+MUST_USE enum rc registration_open(struct pg *c, const struct sender *s, enum attribution a,
+	const char *why, const char *actor, int64_t now_us, char case_id[24], struct err *e);
+/* The subscriber has put it right (or it was a mistake): bars end, the case closes as lifted. RC_NONE: none is open. */
+MUST_USE enum rc registration_end(struct pg *c, const char *case_id, const char *why,
+	const char *actor, int64_t now_us, struct err *e);
+/* A person's word for the two-way bar that is due. RC_NONE: none is. */
+MUST_USE enum rc registration_bar_both(
+	struct pg *c, const char *case_id, const char *actor, int64_t now_us, struct err *e);
+/* Appends one JSON object a line per open one. */
+MUST_USE enum rc registration_list_json(struct pg *c, struct buf *out, struct err *e);
+
 /* ---- reading: the API's queries, each answers one JSON text ---- */
 /* The explanation of a sender: blocks back to release, action, case, verdict terms and reports; held; protected. RC_NONE: never heard of. */
 MUST_USE enum rc sender_json(

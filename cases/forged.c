@@ -19,9 +19,10 @@ static const char put_sql[] =
 	" $5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[])"
 	" u(id, sender, service, kind, reports, first_at, due_at, peak_at)"
 	" WHERE NOT EXISTS (SELECT FROM case_file d WHERE d.sender = u.sender"
-	" AND d.service = u.service AND d.state = 'closed' AND d.kind <> 'reports'"
+	" AND d.service = u.service AND d.state = 'closed' AND d.kind <> 'reports' AND d.kind <> "
+	"'registration'"
 	" AND d.peak_at >= u.peak_at)"
-	" ON CONFLICT (sender, service) WHERE state <> 'closed' AND kind <> 'reports'"
+	" ON CONFLICT (sender, service, kind) WHERE state <> 'closed' AND kind <> 'reports'"
 	" DO UPDATE SET reports = excluded.reports, first_at = excluded.first_at,"
 	" due_at = c.due_at + (excluded.first_at - c.first_at), peak_at = excluded.peak_at,"
 	" version = c.version + 1"
@@ -33,7 +34,8 @@ static const char drop_sql[] =
 	"UPDATE case_file c SET state = 'closed', outcome = 'no_action', closed_at = $3,"
 	" peak_at = NULL, version = version + 1 FROM unnest($1::bigint[], $2::smallint[])"
 	" u(sender, service) WHERE c.sender = u.sender AND c.service = u.service"
-	" AND c.state <> 'closed' AND c.kind <> 'reports' AND c.state = 'open'"
+	" AND c.state <> 'closed' AND c.kind <> 'reports' AND c.kind <> 'registration' AND c.state "
+	"= 'open'"
 	" RETURNING c.id, c.sender, c.service, false";
 
 static enum rc send_put(struct ledger *l, const struct ledger_settings *s, const struct touched *t,

@@ -204,6 +204,8 @@ struct score {
 void score_votes(const struct score_weights *w, const struct vote *votes, size_t n, int64_t floor,
 	struct score *out);
 
+/* Who lets the machine do it: nobody need be asked, one person, two. */
+enum approval { APPROVAL_AUTO, APPROVAL_PERSON, APPROVAL_TWO };
 struct ladder_rung {
 	enum rung rung;
 	int reporters;
@@ -211,9 +213,16 @@ struct ladder_rung {
 	int64_t terms_s[4];
 	size_t terms; /* 0: no action */
 	const char *basis;
+	unsigned who;           /* bit of every enum attribution that it is for */
+	unsigned services;      /* bit of every enum service */
+	int64_t from_us, to_us; /* in force at times in [from_us, to_us); to_us 0: open-ended */
+	int repeats;            /* so many episodes must have counted before it */
+	const char *action;     /* instead of what the attribution says; NULL: that */
+	enum approval approval;
 };
 struct ladder {
-	struct ladder_rung rung[8]; /* ascending */
+	int64_t good_time_s; /* so long without an episode forgives one; 0: nothing is ever forgiven */
+	struct ladder_rung rung[16]; /* ascending */
 	size_t rungs;
 };
 struct episode {
@@ -229,7 +238,8 @@ struct walk {
 	bool one_leg; /* a bar or throttle count was reached at some time without a leg, and no episode runs or ran after it */
 	int64_t one_leg_at; /* first such time, TIME_NONE */
 	size_t episodes;
-	size_t earlier;                         /* episodes dropped from the front */
+	size_t earlier; /* episodes dropped from the front */
+	int level;      /* of the newest episode: how many before it still counted when it began */
 	struct episode episode[BOUND_EPISODES]; /* by decided_at */
 };
 /* Walks the votes of one sender and service for one class in event-time order. A pure function of the set. scratch: arena for sorting. */
@@ -248,7 +258,19 @@ struct policy {
 	int contact_yes;
 	int spoofed_reporters, spoofed_fewer_yes;
 	int64_t clock_s[CLASSES];
-	struct ladder ladder[CLASSES];
+	struct ladder ladder
+		[CLASSES]; /* all rungs of the file: policy_ladder picks those for one sender */
+	struct {
+		int notices;
+		int64_t every_s, one_way_s, both_s;
+		const char *basis;
+	} registration;
+	struct {
+		int sample; /* 0: nobody is asked */
+		int answers;
+		double yes_share;
+		int64_t apart_s, wait_s;
+	} poll;
 	char action[6][12]; /* by enum attribution: "bar_out", "bar_in", "person" */
 	int cap_hour, cap_day, growth_min;
 	double growth_share;
@@ -260,6 +282,9 @@ MUST_USE enum rc policy_load(
 	const char *path, struct complaints *c, struct policy **out, struct err *e);
 void policy_free(struct policy *p);
 OWNER(policy_free, struct policy);
+/* The rungs for senders of this attribution and service. Borrows from the policy. */
+void policy_ladder(const struct policy *p, enum report_class c, enum attribution a, enum service s,
+	struct ladder *out);
 bool policy_scam_category(const struct policy *p, struct slice category); /* ASCII case-blind */
 
 /* Somebody else uses this sender's number or name, as its votes tell: docs/judgement.md section 6. */

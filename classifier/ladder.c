@@ -89,12 +89,25 @@ static bool window_step(struct window *w, int64_t length_us, int64_t *t)
 	return true;
 }
 
-static void open_episode(
-	struct walk *out, const struct ladder_rung *r, int64_t t, int reporters, int yes)
+/* How many episodes before still count at t, when the next one would begin: good time takes them away, one after the other. */
+static int level_at(const struct walk *w, int64_t t, int64_t good_time_s)
 {
-	size_t before = out->earlier + out->episodes;
+	int64_t since, forgiven;
+
+	if (w->episodes == 0)
+		return 0;
+	since = t - w->episode[w->episodes - 1].until;
+	forgiven = good_time_s > 0 && since > 0 ? since / (good_time_s * US_PER_S) : 0;
+	return forgiven > w->level ? 0 : w->level + 1 - (int)forgiven;
+}
+
+static void open_episode(
+	struct walk *out, const struct ladder_rung *r, int64_t t, int reporters, int yes, int level)
+{
+	size_t before = (size_t)level;
 	int64_t term_s = r->terms_s[before < r->terms ? before : r->terms - 1];
 
+	out->level = level;
 	if (out->episodes == BOUND_EPISODES) {
 		memmove(out->episode, out->episode + 1,
 			(BOUND_EPISODES - 1) * sizeof(*out->episode));
@@ -119,11 +132,14 @@ static void step(const struct ladder *l, const struct window *w, int contact_yes
 	bool leg = w->yes >= contact_yes, missing = false;
 	bool running = out->episodes > 0 && t < out->episode[out->episodes - 1].until;
 	const struct ladder_rung *opens = NULL;
+	int level = level_at(out, t, l->good_time_s);
 
 	for (size_t i = 0; i < l->rungs; i++) {
 		const struct ladder_rung *r = &l->rung[i];
 
-		if (w->reporters < r->reporters)
+		if (w->reporters < r->reporters || t < r->from_us ||
+			(r->to_us != 0 && t >= r->to_us) ||
+			(r->repeats > 0 && (running ? out->level : level) < r->repeats))
 			continue;
 		if (r->leg && !leg) {
 			missing = missing || r->terms > 0;
@@ -139,7 +155,7 @@ static void step(const struct ladder *l, const struct window *w, int contact_yes
 	if (running)
 		return;
 	if (opens != NULL) {
-		open_episode(out, opens, t, w->reporters, w->yes);
+		open_episode(out, opens, t, w->reporters, w->yes, level);
 	} else if (missing && !out->one_leg) {
 		out->one_leg = true;
 		out->one_leg_at = t;

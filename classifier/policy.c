@@ -41,7 +41,31 @@ static const struct field fields[] = {
 	{"caps", "per_day", FIELD_INT, AT(cap_day), 0, 10000000},
 	{"caps", "growth_min", FIELD_INT, AT(growth_min), 0, 1000000},
 	{"caps", "growth_share", FIELD_REAL, AT(growth_share), 0, 1},
+	{"polls", "sample", FIELD_INT, AT(poll.sample), 0, 10000},
+	{"polls", "answers", FIELD_INT, AT(poll.answers), 1, 10000},
+	{"polls", "yes_share", FIELD_REAL, AT(poll.yes_share), 0.5, 1},
+	{"polls", "apart", FIELD_SPAN_S, AT(poll.apart_s), 3600, YEAR_S},
+	{"polls", "wait", FIELD_SPAN_S, AT(poll.wait_s), 60, YEAR_S},
+	{"registration", "notices", FIELD_INT, AT(registration.notices), 1, 100},
+	{"registration", "every", FIELD_SPAN_S, AT(registration.every_s), 60, YEAR_S},
+	{"registration", "one_way_after", FIELD_SPAN_S, AT(registration.one_way_s), 60, YEAR_S},
+	{"registration", "both_after", FIELD_SPAN_S, AT(registration.both_s), 60, YEAR_S},
 };
+
+/* What a file without the maps polls and ladders.registration says. */
+static void set_defaults(struct policy *p)
+{
+	p->poll.sample = 30;
+	p->poll.answers = 10;
+	p->poll.yes_share = 0.6;
+	p->poll.apart_s = 7 * 86400;
+	p->poll.wait_s = 2 * 86400;
+	p->registration.notices = 5;
+	p->registration.every_s = 86400;
+	p->registration.one_way_s = 15 * 86400;
+	p->registration.both_s = 30 * 86400;
+	p->registration.basis = "Decree 49/2017/ND-CP Art. 1(7)e";
+}
 
 /* What every reader below needs. */
 struct reading {
@@ -96,7 +120,7 @@ static void read_field(const struct reading *r, const struct yaml *map, const st
 static void read_fields(const struct reading *r, const struct yaml *root, const char *map_key)
 {
 	const struct yaml *map = map_key != NULL ? need_map(r, root, map_key) : root;
-	const char *keys[ARRAY_LEN(fields) + 1];
+	const char *keys[ARRAY_LEN(fields) + 2];
 	size_t n = 0;
 
 	if (map == NULL)
@@ -109,9 +133,18 @@ static void read_fields(const struct reading *r, const struct yaml *root, const 
 		keys[n++] = fields[i].key;
 		read_field(r, map, &fields[i]);
 	}
+	if (map_key != NULL && strcmp(map_key, "registration") == 0)
+		keys[n++] = "basis";
 	keys[n] = NULL;
 	if (map_key != NULL)
 		(void)yaml_only(map, r->file, keys, r->c);
+}
+
+/* The same of a map that may be missing. */
+static void read_optional(const struct reading *r, const struct yaml *in, const char *map_key)
+{
+	if (yaml_get(in, map_key) != NULL)
+		read_fields(r, in, map_key);
 }
 
 static void read_terms(const struct reading *r, const struct yaml *n, struct ladder_rung *out)
@@ -132,19 +165,46 @@ static void read_terms(const struct reading *r, const struct yaml *n, struct lad
 	}
 }
 
+/* ---- rungs ---- */
+
+#define EVERYBODY ((1u << ATTRIBUTIONS) - 1)
+#define BOTH_SERVICES ((1u << SERVICES) - 1)
+
+/* There is a sender, a service and a time that both are for. */
+static bool meet(const struct ladder_rung *a, const struct ladder_rung *b)
+{
+	return (a->who & b->who) != 0 && (a->services & b->services) != 0 &&
+		(a->to_us == 0 || b->from_us < a->to_us) &&
+		(b->to_us == 0 || a->from_us < b->to_us);
+}
+
+static void check_order(
+	const struct reading *r, int line, const struct ladder *l, const struct ladder_rung *rung)
+{
+	for (size_t i = 0; i < l->rungs; i++) {
+		const struct ladder_rung *before = &l->rung[i];
+
+		if (!meet(before, rung))
+			continue;
+		if (rung->rung <= before->rung)
+			complain(r->c, r->file, line,
+				"rungs must ascend: %s does not come after %s",
+				rung_name(rung->rung), rung_name(before->rung));
+		if (rung->reporters < before->reporters)
+			complain(
+				r->c, r->file, line, "a higher rung must not need fewer reporters");
+	}
+}
+
 /* What no policy may say of a rung, whatever its numbers. */
 static void check_rung(
 	const struct reading *r, int line, const struct ladder *l, const struct ladder_rung *rung)
 {
-	const struct ladder_rung *before = l->rungs > 0 ? &l->rung[l->rungs - 1] : NULL;
-
-	if (before == NULL && rung->rung != RUNG_OBSERVE)
-		complain(r->c, r->file, line, "the first rung must be observe");
-	if (before != NULL && rung->rung <= before->rung)
-		complain(r->c, r->file, line, "rungs must ascend: %s does not come after %s",
-			rung_name(rung->rung), rung_name(before->rung));
-	if (before != NULL && rung->reporters < before->reporters)
-		complain(r->c, r->file, line, "a higher rung must not need fewer reporters");
+	if (l->rungs == 0 &&
+		(rung->rung != RUNG_OBSERVE || rung->who != EVERYBODY ||
+			rung->services != BOTH_SERVICES || rung->from_us != 0 || rung->to_us != 0))
+		complain(r->c, r->file, line, "the first rung must be observe, for everybody");
+	check_order(r, line, l, rung);
 	if (rung->terms > 0 && rung->rung != RUNG_THROTTLE && rung->rung != RUNG_BAR)
 		complain(r->c, r->file, line, "%s never acts by itself: no \"terms\" here",
 			rung_name(rung->rung));
@@ -154,12 +214,95 @@ static void check_rung(
 			"alone never block");
 	if (rung->terms > 0 && rung->basis == NULL)
 		complain(r->c, r->file, line, "a rung that acts needs a \"basis\"");
+	if (rung->rung >= RUNG_BAR_BOTH && rung->approval == APPROVAL_AUTO)
+		complain(r->c, r->file, line, "%s needs \"approval: person\" or two",
+			rung_name(rung->rung));
+	if (rung->to_us != 0 && rung->to_us <= rung->from_us)
+		complain(r->c, r->file, line, "\"until\" must be after \"from\"");
+	if (rung->action != NULL && rung->rung != RUNG_BAR)
+		complain(r->c, r->file, line, "only a bar has an \"action\" of its own");
+	if (rung->action != NULL && strcmp(rung->action, "person") != 0 &&
+		(rung->who & (1u << ATTR_SHORT | 1u << ATTR_BRANDNAME)) != 0)
+		complain(r->c, r->file, line,
+			"a short code or brandname is never barred without a person: say \"for\"");
+}
+
+/* Which of `words` the scalar is; -1 after a complaint. */
+static int word_of(
+	const struct reading *r, const struct yaml *n, const char *key, const char *const *words)
+{
+	for (int w = 0; words[w] != NULL; w++)
+		if (n->kind == YAML_SCALAR && slice_eq(n->value, slice_str(words[w])))
+			return w;
+	complain(r->c, r->file, n->line, "\"%s\" has a word that it cannot have", key);
+	return -1;
+}
+
+/* A list of attributions, or one. */
+static void read_who(const struct reading *r, const struct yaml *n, unsigned *out)
+{
+	const char *words[ATTRIBUTIONS + 1] = {NULL};
+	int w;
+
+	for (int i = 0; i < ATTRIBUTIONS; i++)
+		words[i] = attribution_name((enum attribution)i);
+	*out = 0;
+	if (n->kind == YAML_SCALAR) {
+		w = word_of(r, n, "for", words);
+		*out = w >= 0 ? 1u << w : EVERYBODY;
+		return;
+	}
+	for (const struct yaml *x = n->child; x != NULL; x = x->next)
+		if ((w = word_of(r, x, "for", words)) >= 0)
+			*out |= 1u << w;
+}
+
+/* A date, from its beginning in Vietnam, or an RFC 3339 time. */
+static void read_when(const struct reading *r, const struct yaml *n, const char *key, int64_t *out)
+{
+	char full[] = "YYYY-MM-DDT00:00:00+07:00";
+	struct slice s = n->value;
+
+	if (n->kind == YAML_SCALAR && s.len == 10) {
+		memcpy(full, s.ptr, 10);
+		s = slice_str(full);
+	}
+	if (n->kind != YAML_SCALAR || time_parse(s, out) != RC_OK)
+		complain(r->c, r->file, n->line, "\"%s\" is neither a date nor an RFC 3339 time",
+			key);
+}
+
+static void read_rung_more(const struct reading *r, const struct yaml *n, struct ladder_rung *rung)
+{
+	static const char *const services[] = {"sms", "voice", "both", NULL};
+	static const char *const approvals[] = {"auto", "person", "two", NULL};
+	static const char *const actions[] = {"bar_in", "bar_out", "person", NULL};
+	const struct yaml *x;
+	int64_t repeats;
+	int w;
+
+	if ((x = yaml_get(n, "for")) != NULL)
+		read_who(r, x, &rung->who);
+	if ((x = yaml_get(n, "service")) != NULL && (w = word_of(r, x, "service", services)) >= 0)
+		rung->services = w == 2 ? BOTH_SERVICES : 1u << w;
+	if ((x = yaml_get(n, "approval")) != NULL &&
+		(w = word_of(r, x, "approval", approvals)) >= 0)
+		rung->approval = (enum approval)w;
+	if ((x = yaml_get(n, "action")) != NULL && (w = word_of(r, x, "action", actions)) >= 0)
+		rung->action = actions[w];
+	if ((x = yaml_get(n, "from")) != NULL)
+		read_when(r, x, "from", &rung->from_us);
+	if ((x = yaml_get(n, "until")) != NULL)
+		read_when(r, x, "until", &rung->to_us);
+	if ((x = yaml_get(n, "repeats")) != NULL && yaml_int(x, r->file, 0, 1000, &repeats, r->c))
+		rung->repeats = (int)repeats;
 }
 
 static void read_rung(const struct reading *r, const struct yaml *n, struct ladder *l)
 {
-	static const char *const keys[] = {"rung", "reporters", "leg", "terms", "basis", NULL};
-	struct ladder_rung rung = {0};
+	static const char *const keys[] = {"rung", "reporters", "leg", "terms", "basis", "for",
+		"service", "from", "until", "repeats", "approval", "action", NULL};
+	struct ladder_rung rung = {.who = EVERYBODY, .services = BOTH_SERVICES};
 	const struct yaml *name = yaml_need(n, r->file, "rung", r->c);
 	const struct yaml *leg = yaml_get(n, "leg"), *terms = yaml_get(n, "terms"),
 			  *basis = yaml_get(n, "basis");
@@ -181,8 +324,22 @@ static void read_rung(const struct reading *r, const struct yaml *n, struct ladd
 		read_terms(r, terms, &rung);
 	if (basis != NULL && basis->kind == YAML_SCALAR)
 		rung.basis = basis->value.ptr;
+	if (rung.rung >= RUNG_BAR_BOTH)
+		rung.approval = APPROVAL_PERSON;
+	read_rung_more(r, n, &rung);
 	check_rung(r, n->line, l, &rung);
 	l->rung[l->rungs++] = rung;
+}
+
+void policy_ladder(const struct policy *p, enum report_class c, enum attribution a, enum service s,
+	struct ladder *out)
+{
+	const struct ladder *l = &p->ladder[c];
+
+	*out = (struct ladder){.good_time_s = l->good_time_s};
+	for (size_t i = 0; i < l->rungs; i++)
+		if ((l->rung[i].who & 1u << a) != 0 && (l->rung[i].services & 1u << s) != 0)
+			out->rung[out->rungs++] = l->rung[i];
 }
 
 static void read_ladder(const struct reading *r, const struct yaml *abuse, enum report_class c)
@@ -207,7 +364,7 @@ static void read_ladder(const struct reading *r, const struct yaml *abuse, enum 
 
 static void read_ladders(const struct reading *r, const struct yaml *root)
 {
-	static const char *const ladders[] = {"abuse", NULL};
+	static const char *const ladders[] = {"abuse", "registration", "good_time", NULL};
 	static const char *const classes[] = {"scam", "nuisance", NULL};
 	const struct yaml *map = need_map(r, root, "ladders");
 	const struct yaml *abuse = map != NULL ? need_map(r, map, "abuse") : NULL;
@@ -218,6 +375,25 @@ static void read_ladders(const struct reading *r, const struct yaml *root)
 	(void)yaml_only(abuse, r->file, classes, r->c);
 	read_ladder(r, abuse, CLASS_SCAM);
 	read_ladder(r, abuse, CLASS_NUISANCE);
+	const struct yaml *good = yaml_get(map, "good_time");
+	int64_t good_s;
+
+	if (good != NULL && yaml_span_s(good, r->file, &good_s, r->c)) {
+		if (good_s < 86400 || (double)good_s > 10 * YEAR_S)
+			complain(r->c, r->file, good->line,
+				"\"good_time\" must be from 1d to ten years");
+		for (int c = 0; c < CLASSES; c++)
+			r->p->ladder[c].good_time_s = good_s;
+	}
+	read_optional(r, map, "registration");
+	const struct yaml *reg = yaml_get(map, "registration");
+	const struct yaml *basis = reg != NULL ? yaml_get(reg, "basis") : NULL;
+
+	if (basis != NULL && basis->kind == YAML_SCALAR)
+		r->p->registration.basis = basis->value.ptr;
+	if (r->p->registration.both_s <= r->p->registration.one_way_s)
+		complain(r->c, r->file, reg != NULL ? reg->line : map->line,
+			"\"both_after\" must be longer than \"one_way_after\"");
 }
 
 static void read_actions(const struct reading *r, const struct yaml *root)
@@ -289,7 +465,7 @@ static void read_policy(const struct reading *r, const struct yaml *root)
 {
 	static const char *const keys[] = {"policy", "scam_categories", "text", "score", "window",
 		"late_after", "legs", "spoofed_caller", "clocks", "ladders", "actions", "caps",
-		NULL};
+		"polls", NULL};
 	static const char *const maps[] = {
 		NULL, "text", "score", "legs", "spoofed_caller", "clocks", "caps"};
 
@@ -302,6 +478,7 @@ static void read_policy(const struct reading *r, const struct yaml *root)
 	read_categories(r, root);
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		read_fields(r, root, maps[i]);
+	read_optional(r, root, "polls");
 	read_ladders(r, root);
 	read_actions(r, root);
 }
@@ -316,6 +493,7 @@ enum rc policy_load(const char *path, struct complaints *c, struct policy **out,
 	buf_init(&text, BOUND_CONFIG_FILE);
 	if (p == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
+	set_defaults(p);
 	rc = file_read(path, false, &text, e);
 	if (rc != RC_OK)
 		return rc;

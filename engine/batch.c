@@ -220,8 +220,11 @@ static enum rc judge_class(const struct judge *j, const struct control *control,
 {
 	const struct policy *p = j->policy;
 	struct walk walk, *w = &walk;
-	enum rc rc = ladder_walk(&p->ladder[c], c, p->window_s, p->contact_yes, t->votes,
-		t->n_votes, t->floor, a, w);
+	struct ladder ladder;
+
+	policy_ladder(p, c, t->attribution, t->service, &ladder);
+	enum rc rc = ladder_walk(
+		&ladder, c, p->window_s, p->contact_yes, t->votes, t->n_votes, t->floor, a, w);
 	if (rc != RC_OK)
 		return rc;
 	t->cls[c].peak = w->peak;
@@ -235,7 +238,9 @@ static enum rc judge_class(const struct judge *j, const struct control *control,
 		return RC_LIMIT;
 	for (size_t i = 0; i < w->episodes; i++) {
 		const struct episode *ep = &w->episode[i];
-		const char *bar = p->action[t->attribution];
+		const char *bar = ep->by->approval != APPROVAL_AUTO ? "person"
+			: ep->by->action != NULL                    ? ep->by->action
+								    : p->action[t->attribution];
 		t->cls[c].episodes[i] = (struct decided){
 			.rung = ep->rung,
 			.action = ep->rung == RUNG_THROTTLE && strcmp(bar, "person") != 0

@@ -1,6 +1,6 @@
 /* What the leading keeper does besides releases: partitions of the report table ahead of time, the protected list, old releases forgotten
  * (every minute); the audit chain's head to a file, a topic and syslog (every second); gauges of what waits, orders whose time is over or that
- * are proved, and reports that hear of a lift (every two seconds). */
+ * are proved, reports that hear of a lift, and what others are asked to do (every two seconds). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,7 +49,7 @@ void chores_reload(struct chores *c, const char *protected_file)
 void chores_begin(struct chores *c)
 {
 	c->slow_at_us = c->head_at_us = c->gauges_at_us = INT64_MIN / 2;
-	c->orders_far[0] = '\0';
+	c->orders_far[0] = c->executed.consumers[0] = '\0';
 }
 
 /* ---- every minute ---- */
@@ -191,6 +191,29 @@ static enum rc tell_retracted(struct chores *c, struct pg *pg, int64_t now_us, s
 	return lift_tell(pg, now_us, e);
 }
 
+static enum rc tend_executors(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	const struct policy *p = c->policy;
+
+	if (p == NULL)
+		return RC_OK;
+	struct executors x = {
+		.asks = strcmp(c->control->mode, "shadow") != 0,
+		.may_bar = strcmp(c->control->mode, "auto") == 0,
+		.poll_sample = p->poll.sample,
+		.poll_answers = p->poll.answers,
+		.poll_share = p->poll.yes_share,
+		.poll_apart_s = p->poll.apart_s,
+		.poll_wait_s = p->poll.wait_s,
+		.notices = p->registration.notices,
+		.notice_every_s = p->registration.every_s,
+		.one_way_s = p->registration.one_way_s,
+		.both_s = p->registration.both_s,
+		.registration_basis = p->registration.basis,
+	};
+	return executors_tend(pg, &x, now_us, &c->executed, e);
+}
+
 /* ---- all of it ---- */
 
 typedef enum rc chore(struct chores *c, struct pg *pg, int64_t now_us, struct err *e);
@@ -232,6 +255,7 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 		do_one(c, pg, "gauges", measure, &rc);
 		do_one(c, pg, "orders", tend_orders, &rc);
 		do_one(c, pg, "retractions", tell_retracted, &rc);
+		do_one(c, pg, "executors", tend_executors, &rc);
 	}
 	return rc;
 }

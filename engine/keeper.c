@@ -146,6 +146,8 @@ static enum rc lead(struct keeper *k, int64_t mono_us, struct err *e)
 		return rc;
 	if (!k->was_leading)
 		tell(k, true);
+	k->chores.policy = k->policy;
+	k->chores.control = &k->control;
 	/* What fails here must not hold up releases. */
 	if (chores_tick(&k->chores, k->pg, mono_us) != RC_OK && pg_broken(k->pg))
 		return err_set(e, RC_RETRY, "connection lost");

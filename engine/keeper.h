@@ -16,6 +16,10 @@ struct chores {
 	int64_t dirty_id, dirty_since_us; /* the oldest dirty key, and since when it is that */
 	int64_t outbox_id, outbox_since_us;
 	char orders_far[ORDERS_FAR];
+	struct executors_seen executed;
+	/* the leader's, as of this tick; policy NULL: none could be loaded */
+	const struct policy *policy;
+	const struct control *control;
 };
 
 void chores_init(struct chores *c, const struct engine_settings *s);

@@ -183,7 +183,7 @@ broker() {
 		step 'the embedded broker (forgets everything when it ends; for demonstrations only)'
 		MODE=auto
 		rm -f "$DIR/broker.file"
-		setsid "$KHIEN" broker --topics complaints:4,contacts:1,activity:1,poll-answers:1,provisioning-results:1,notice-results:1,subscriptions:1,outcomes:1,registry-requests:1,audit-heads:1,blocklist:1 \
+		setsid "$KHIEN" broker --topics complaints:4,contacts:1,activity:1,poll-answers:1,provisioning-results:1,notice-results:1,subscriptions:1,outcomes:1,registry-requests:1,audit-heads:1,blocklist:1,provisioning:1,notices:1,polls:1,referrals:1 \
 			--file "$DIR/broker.file" >"$DIR/broker.log" 2>&1 7>&- &
 		BROKER=$!
 		printf '%s\n' "$BROKER" >"$DIR/broker.pid"

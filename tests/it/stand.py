@@ -19,7 +19,7 @@ import redis
 TOP = pathlib.Path(__file__).resolve().parents[2]
 STAND = TOP / "deploy/local/stand.sh"
 KAFKA = TOP / "tests/kafka-local"
-OUT_TOPICS = ("outcomes", "registry-requests", "audit-heads", "blocklist")
+OUT_TOPICS = ("outcomes", "registry-requests", "audit-heads", "blocklist", "provisioning", "notices", "polls", "referrals")
 
 
 class Late(AssertionError):

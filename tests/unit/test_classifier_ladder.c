@@ -111,6 +111,50 @@ static void test_leg_comes_later(void)
 	CHECK_INT(w.one_leg_at, TIME_NONE);
 }
 
+/* Episodes climb, good time descends: a term for each, and a rung that wants repeats. */
+static void test_repeats_and_good_time(void)
+{
+	static struct ladder l;
+	struct vote v[40];
+	size_t n = 0;
+
+	l = (struct ladder){.good_time_s = 100 * 86400,
+		.rung = {{.rung = RUNG_OBSERVE, .reporters = 1},
+			{.rung = RUNG_BAR,
+				.reporters = 5,
+				.leg = true,
+				.terms_s = {86400, 7 * 86400, 30 * 86400},
+				.terms = 3,
+				.basis = "law"},
+			{.rung = RUNG_BAR_BOTH, .reporters = 5, .leg = true, .repeats = 2}},
+		.rungs = 3};
+	/* crowds at day 0, 20, 60 (climbing), 190 (one forgiven since day 90), 1000 (all forgiven) */
+	static const int days[] = {0, 20, 60, 190, 1000};
+	static const int want_days[] = {1, 7, 30, 30, 1};
+
+	for (size_t k = 0; k < ARRAY_LEN(days); k++)
+		for (int i = 0; i < 5; i++, n++) {
+			v[n] = vote_at(i, start + days[k] * US_PER_DAY + i);
+			v[n].yes_at = v[n].first_at;
+		}
+	struct walk w = walk(&l, CLASS_SCAM, v, 10, TIME_NONE);
+	CHECK_INT(w.peak, RUNG_BAR);
+	w = walk(&l, CLASS_SCAM, v, n, TIME_NONE);
+	CHECK_INT(w.peak, RUNG_BAR_BOTH);
+	CHECK_INT(w.peak_at, start + 60 * US_PER_DAY + 4);
+	CHECK_INT(w.episodes, ARRAY_LEN(days));
+	for (size_t k = 0; k < w.episodes; k++) {
+		CHECK_CASE("episode %zu", k);
+		CHECK_INT(
+			(w.episode[k].until - w.episode[k].decided_at) / US_PER_DAY, want_days[k]);
+	}
+	CHECK_INT(w.level, 0);
+	/* a rung is in force in its time alone */
+	l.rung[1].to_us = start + 30 * US_PER_DAY;
+	w = walk(&l, CLASS_SCAM, v, n, TIME_NONE);
+	CHECK_INT(w.episodes, 2);
+}
+
 static void test_one_reporter_is_one(void)
 {
 	struct vote v[10];
@@ -345,6 +389,7 @@ int main(void)
 	RUN(test_rungs);
 	RUN(test_no_leg_never_bars);
 	RUN(test_leg_comes_later);
+	RUN(test_repeats_and_good_time);
 	RUN(test_one_reporter_is_one);
 	RUN(test_window_slides);
 	RUN(test_class_times);

@@ -36,7 +36,16 @@ static void test_shipped(void)
 	CHECK_INT(p->contact_yes, 2);
 	CHECK_INT(p->spoofed_reporters, 3);
 	CHECK_INT(p->clock_s[CLASS_SCAM], 7200);
-	CHECK_INT(p->ladder[CLASS_SCAM].rungs, 3);
+	CHECK_INT(p->ladder[CLASS_SCAM].rungs, 5);
+	CHECK_INT(p->ladder[CLASS_SCAM].good_time_s, 180 * 86400);
+	CHECK_INT(p->poll.answers, 10);
+	CHECK_INT(p->registration.one_way_s, 15 * 86400);
+	struct ladder own, other;
+	policy_ladder(p, CLASS_SCAM, ATTR_OWN, SERVICE_SMS, &own);
+	policy_ladder(p, CLASS_SCAM, ATTR_OTHER, SERVICE_SMS, &other);
+	CHECK_INT(own.rungs, 5);
+	CHECK_INT(own.rung[4].approval, APPROVAL_TWO);
+	CHECK_INT(other.rungs, 3);
 	CHECK_INT(p->ladder[CLASS_SCAM].rung[2].reporters, 5);
 	CHECK(p->ladder[CLASS_SCAM].rung[2].leg);
 	CHECK_INT(p->ladder[CLASS_NUISANCE].rung[2].terms, 2);
@@ -108,6 +117,22 @@ static void test_refused(void)
 		{"policy: shipped-2026.11", "policy: ''", "policy"},
 		{"scam_categories: [scam,", "scam_categories: [[scam],", "category"},
 		{"ladders:", "ladders: 3 #", ""},
+		{"for: own, approval: person", "for: own, approval: auto", "approval"},
+		{"for: own, approval: person", "for: ours, approval: person", "\"for\""},
+		{"rung: verify, reporters: 3}", "rung: verify, reporters: 3, from: yesterday}",
+			"RFC 3339"},
+		{"rung: verify, reporters: 3}",
+			"rung: verify, reporters: 3, from: 2026-02-01, until: 2026-01-01}",
+			"after"},
+		{"rung: verify, reporters: 3}", "rung: verify, reporters: 3, action: bar_in}",
+			"only a bar"},
+		{"terms: [24h],", "terms: [24h], action: bar_in,", "without a person"},
+		{"rung: observe, reporters: 1}", "rung: observe, reporters: 1, service: sms}",
+			"for everybody"},
+		{"both_after: 30d ", "both_after: 10d ", "longer"},
+		{"yes_share: 0.60", "yes_share: 0.2", "yes_share"},
+		{"every: 24h", "every: 24h\n    often: 3", "often"},
+		{"good_time: 180d", "good_time: 1h", "good_time"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -156,7 +156,9 @@ class Judgement:
         return Standing(*votes.score_of(votes.in_sight(self.votes[key]), self.world.policy))
 
     def climb(self, key, klass):
-        return ladder.climb(votes.in_sight(self.votes.get(key, {})), klass, self.world.policy)
+        who = self.attribution(key)
+        seen = votes.in_sight(self.votes.get(key, {}))
+        return ladder.climb(seen, klass, self.world.policy, attribution="brandname" if who == "name" else who)
 
     def attribution(self, key):
         return self.world.plan.attribution(numbers.Sender(key[0], key[1], "ok"))
