@@ -101,12 +101,26 @@ static void put_line(struct buf *out, const struct line *l, int *n)
 	}
 }
 
-/* The one line that explains a bucket's difference, or a line that they kept in place of its newer form. */
+static int by_bucket(const void *a, const void *b)
+{
+	const struct line *x = a, *y = b;
+
+	if (x->bucket != y->bucket)
+		return x->bucket < y->bucket ? -1 : 1;
+	return x->old != y->old ? (x->old ? 1 : -1) : strcmp(x->text, y->text);
+}
+
+/* The one line that explains a bucket's difference, or a line that they kept in place of its newer form. Pairs are looked for within a bucket
+ * only, which is a 256th of them: the sums of all buckets can be made up. */
 static void name_lines(struct finding *f, struct buf *missing, struct buf *extra)
 {
 	int lacks = 0, has = 0;
+	size_t first = 0; /* of the bucket */
 
+	qsort(f->lines, f->n, sizeof(*f->lines), by_bucket);
 	for (size_t i = 0; i < f->n; i++) {
+		if (f->lines[i].bucket != f->lines[first].bucket)
+			first = i;
 		const struct line *l = &f->lines[i];
 		struct digest less = f->ours[l->bucket], more = f->theirs[l->bucket];
 
@@ -121,11 +135,11 @@ static void name_lines(struct finding *f, struct buf *missing, struct buf *extra
 			put_line(extra, l, &has);
 			f->located[l->bucket] = true;
 		}
-		for (size_t j = 0; l->old && j < f->n && !f->located[l->bucket]; j++) {
+		/* what is listed stands before what is not any more */
+		for (size_t j = first;
+			l->old && j < i && !f->lines[j].old && !f->located[l->bucket]; j++) {
 			struct digest pair = l->hash;
 
-			if (f->lines[j].old || f->lines[j].bucket != l->bucket)
-				continue;
 			digest_part(&pair, &f->lines[j].hash);
 			if (!digest_same(&pair, &more))
 				continue;

@@ -163,7 +163,7 @@ def test_whatever_is_done_to_the_topic(stand, topic, world):
     wait_whole(stand, name, w)
     producer = confluent_kafka.Producer({"bootstrap.servers": stand.kafka})
     one, two, *_ = table(read(stand, name))[0]
-    for key, value in ((one, "{}"), (one, None), (two, "nonsense"), ("sms|number|84900000000", '{"scope":"number"}'), ("x", "x")):
+    for key, value in ((one, "{}"), (one, None), (two, "nonsense"), ("sms|number|84900000000", '{"scope":"number"}'), ("x", "x"), ("y" * 5000, "y")):
         producer.produce(name, key=key.encode(), value=None if value is None else value.encode())
         assert producer.flush(20) == 0
     assert not mended(stand, name, w)
