@@ -16,7 +16,7 @@ FAKE = "/usr/lib/kannel/test/fakesmsc"
 
 
 class Kannel:
-    def __init__(self, folder, feed):
+    def __init__(self, folder, feed, regex=None):
         self.dir, self.feed = folder, feed
         self.admin, self.smsc, self.box = (harness.free_port() for _ in range(3))
         conf = (TOP / "deploy/kannel/kannel.conf").read_text()
@@ -29,6 +29,9 @@ class Kannel:
         ):
             assert conf.count(old) == 1, old
             conf = conf.replace(old, new)
+        if regex is not None:
+            conf = conf.replace('# black-list-regex = "^vay-tien$"', f'black-list-regex = "{regex}"')
+            assert regex in conf
         (folder / "kannel.conf").write_text(conf)
         with open(folder / "bearerbox.log", "wb") as log:
             self.process = subprocess.Popen(["/usr/sbin/bearerbox", folder / "kannel.conf"], cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -104,3 +107,19 @@ def test_a_blocked_sender_is_refused(world, kannel):
     got = kannel.reload()
     assert got.returncode == 1 and "alarm=no_list" in got.stderr
     assert kannel.sends("84913000002") == "refused"
+
+
+def test_a_sender_id_is_refused_by_its_expression(world, tmp_path):
+    world.wish("vay.tien+1", scope="name")
+    regex = world.get("/v1/feed/kannel-regex.txt?form=one").text.rstrip("\n")
+    kannel = Kannel(tmp_path, world.url("/v1/feed/kannel.txt?service=sms").replace("http://", f"http://kannel:{world.auth()['Authorization'].split()[1]}@"), regex)
+    try:
+        assert [kannel.sends(s) for s in ("VAY-TIEN", "Vay-Tien", "vay.tien+1", "84913000001")] == ["refused"] * 4
+        assert [kannel.sends(s) for s in ("OTHER", "VAY-TIEN2", "vayxtien+1", "84913000009")] == ["accepted"] * 4
+        # A new expression is read at a start, not with the lists.
+        file = tmp_path / "kannel.conf"
+        file.write_text(file.read_text().replace(regex, "^OTHER$"))
+        assert requests.get(f"http://127.0.0.1:{kannel.admin}/reload-lists?password=secret", timeout=20).status_code in (200, 202)
+        assert [kannel.sends(s) for s in ("OTHER", "VAY-TIEN", "84913000001")] == ["accepted", "refused", "refused"]
+    finally:
+        kannel.end()
