@@ -36,6 +36,24 @@ struct chain {
 	size_t n;
 };
 
+/* A blank, and behind it the beginning of a hidden dot. */
+static bool may_be_dot(const char *p, size_t left)
+{
+	switch (left > 1 ? p[1] : '\0') {
+	case '.':
+	case '[':
+	case '(':
+	case '{':
+		return true;
+	case 'd':
+		return left > 3 && p[2] == 'o' && p[3] == 't';
+	case 'c':
+		return left > 4 && p[2] == 'h' && p[3] == 'a' && p[4] == 'm';
+	default:
+		return false;
+	}
+}
+
 /* The length of a hidden dot at p, 0: none. */
 static size_t hidden_dot(const struct reader *r, const char *p)
 {
@@ -44,7 +62,7 @@ static size_t hidden_dot(const struct reader *r, const char *p)
 		{"(dot)", 5}, {"(cham)", 6}, {"{.}", 3}};
 	struct slice rest = slice_of(p, (size_t)(r->end - p));
 
-	if (*p == ' ' && (rest.len < 2 || p[1] == '\0' || strchr(".dc[({", p[1]) == NULL))
+	if (*p == ' ' && !may_be_dot(p, rest.len))
 		return 0; /* nearly every word */
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++)
 		if (slice_starts(rest, forms[i]) && rest.len > forms[i].len &&
@@ -232,7 +250,15 @@ static void hosts(struct reader *r)
 			p++;
 			continue;
 		}
-		const char *from = p;
+		const char *from = p, *stop = p;
+		while (stop < r->end && is_run(*stop))
+			stop++;
+		if (stop == r->end ||
+			(*stop != '.' && *stop != '[' && *stop != '(' && *stop != '{' &&
+				(*stop != ' ' || !may_be_dot(stop, (size_t)(r->end - stop))))) {
+			p = stop; /* no dot: nearly every word */
+			continue;
+		}
 		p = read_chain(r, p, &c);
 		if (c.n >= 2 && (from == r->start || (from[-1] != '_' && from[-1] != '@')))
 			p = host(r, &c, p);
@@ -295,7 +321,10 @@ static void accounts(struct reader *r)
 	for (const char *p = r->start; p < r->end;) {
 		const char *go_on = p + 1;
 
-		bool may = (*p == 's' || *p == 't') && (p == r->start || !is_word(p[-1]));
+		bool may = p + 1 < r->end &&
+			((*p == 's' && (p[1] == 'o' || p[1] == 't')) ||
+				(*p == 't' && (p[1] == 'a' || p[1] == 'k'))) &&
+			(p == r->start || !is_word(p[-1]));
 
 		for (size_t i = 0; i < ARRAY_LEN(words) && may; i++)
 			if (slice_starts(slice_of(p, (size_t)(r->end - p)), words[i].word) &&
@@ -342,6 +371,8 @@ static void names_at(struct reader *r)
 	static const struct slice telegram = {"telegram", 8};
 	const char *p = r->start;
 
+	if (memchr(p, '@', (size_t)(r->end - p)) == NULL)
+		return;
 	while ((p = memmem(p, (size_t)(r->end - p), telegram.ptr, telegram.len)) != NULL) {
 		const char *at, *to;
 		size_t room;
@@ -393,10 +424,14 @@ enum rc extract(const struct links *l, const struct folded *f, struct arena *a,
 		.arena = a,
 		.out = out};
 
+	bool digits = has_digit(f->text);
+
 	hosts(&r);
-	extract_numbers(&r);
+	if (digits)
+		extract_numbers(&r);
 	extract_spelled(&r);
-	accounts(&r);
+	if (digits)
+		accounts(&r);
 	handles(&r);
 	*n = r.n;
 	return r.full_arena ? RC_LIMIT : RC_OK;

@@ -62,6 +62,35 @@ static char small(const char *p, const char *start, size_t left)
 	return (char)(*p | (*p >= 'A' && *p <= 'Z' ? 0x20 : 0));
 }
 
+/* Steps 0 to 5 for printable ASCII and blanks, which is most of most texts. Stops at anything else. */
+static void take_ascii(
+	struct copy *c, struct slice *raw, const char *start, bool *blank_waits, uint32_t *blank_at)
+{
+	const char *p = raw->ptr, *end = p + raw->len;
+	bool waits = *blank_waits;
+	char *text = c->text + c->len;
+	uint32_t *map = c->map + c->len;
+
+	for (; p < end && *p >= ' ' && *p < 0x7F; p++) {
+		if (*p == ' ') {
+			*blank_at = waits ? *blank_at : (uint32_t)(p - start);
+			waits = true;
+			continue;
+		}
+		if (waits && text > c->text) {
+			*map++ = *blank_at;
+			*text++ = ' ';
+		}
+		waits = false;
+		*map++ = (uint32_t)(p - start);
+		*text++ = *p == 'l' || (*p >= 'A' && *p <= 'Z') ? small(p, start, (size_t)(end - p))
+								: *p;
+	}
+	c->len = (size_t)(text - c->text);
+	*blank_waits = waits;
+	*raw = slice_of(p, (size_t)(end - p));
+}
+
 /* Steps 0 to 5. */
 static void by_character(const struct fold_table *t, struct slice raw, struct copy *c)
 {
@@ -70,18 +99,13 @@ static void by_character(const struct fold_table *t, struct slice raw, struct co
 	uint32_t blank_at = 0;
 
 	while (raw.len > 0) {
-		uint32_t from = (uint32_t)(raw.ptr - start), cp;
 		char room[FOLD_CHAR_MAX];
-		unsigned char ascii = (unsigned char)*raw.ptr;
+		uint32_t cp;
 
-		if (ascii > ' ' && ascii < 0x7F) { /* most of most texts */
-			put_blank(c, &blank, blank_at);
-			c->map[c->len] = from;
-			c->text[c->len++] = small(raw.ptr, start, raw.len);
-			raw.ptr++;
-			raw.len--;
-			continue;
-		}
+		take_ascii(c, &raw, start, &blank, &blank_at);
+		if (raw.len == 0)
+			break;
+		uint32_t from = (uint32_t)(raw.ptr - start);
 		struct slice s = utf8_next(&raw, &cp) ? fold_char(t, cp, room) : SLICE(" ");
 
 		for (size_t i = 0; i < s.len; i++) {
@@ -161,17 +185,17 @@ static void shrink(struct copy *c, size_t to)
 	c->len = to;
 }
 
-/* Some word is one character, or begins with one and a separator: step 6 may have something to do. */
-static bool has_single(const struct copy *c)
+/* Some word is letters with separators between: step 6, first, has something to do. */
+static bool has_spaced(const struct copy *c)
 {
 	const char *p = c->text, *end = c->text + c->len;
 
 	while (p < end) {
-		if (p + 1 == end || p[1] == ' ' || separator(p + 1, end) > 0)
+		const char *stop = word_end(p, end);
+
+		if (stop - p >= 5 && separator(p + 1, end) > 0 && spaced_inside(p, stop))
 			return true;
-		while (p < end && *p != ' ')
-			p++;
-		p++;
+		p = stop + 1;
 	}
 	return false;
 }
@@ -210,6 +234,24 @@ static size_t row_end(const struct copy *c, size_t i, size_t *joined)
 	}
 	*joined = n >= 3 && letters >= 2;
 	return stop;
+}
+
+/* Some row of words is to be joined: step 6, second, has something to do. */
+static bool has_row(const struct copy *c)
+{
+	const char *end = c->text + c->len;
+
+	for (size_t i = 0; i < c->len;) {
+		size_t join, stop = i;
+
+		if (i + 1 < c->len && c->text[i + 1] == ' ' && (stop = row_end(c, i, &join)) > i &&
+			join != 0)
+			return true;
+		if (stop == i)
+			stop = (size_t)(word_end(c->text + i, end) - c->text);
+		i = stop + 1;
+	}
+	return false;
 }
 
 /* Step 6, second: "v a y" becomes "vay". */
@@ -290,10 +332,10 @@ enum rc fold(const struct fold_table *t, struct slice raw, struct arena *a, stru
 	if (c.text == NULL || c.map == NULL)
 		return RC_LIMIT;
 	by_character(t, raw, &c);
-	if (has_single(&c)) {
+	if (has_spaced(&c))
 		join_inside(&c);
+	if (has_row(&c))
 		join_words(&c);
-	}
 	signs_for_letters(&c);
 	struct folded f = {slice_of(c.text, c.len), c.map};
 	enum rc rc = fold_words(fold_table_words(t), a, &f);

@@ -4,33 +4,16 @@
 
 #include <math.h>
 
-/* One block of features: the length of its vector, and the two sums. */
-struct block {
-	double scale; /* 1 / length, 0 when nothing is known */
-	int64_t sum[MODEL_HEADS];
-};
-
-static struct block look(const struct model_bank *m, const uint32_t *bucket, size_t n)
+static double scale(const struct block_sums *b)
 {
-	struct block b = {0};
-	uint64_t square = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct model_cell *c = &m->cell[bucket[i]];
-
-		square += (uint64_t)c->rare * c->rare;
-		b.sum[HEAD_BAD] += c->rare * c->weight[HEAD_BAD];
-		b.sum[HEAD_SCAM] += c->rare * c->weight[HEAD_SCAM];
-	}
-	b.scale = square > 0 ? 1 / sqrt((double)square) : 0;
-	return b;
+	return b->square > 0 ? 1 / sqrt((double)b->square) : 0;
 }
 
-static double odds(const struct model_bank *s, const struct block b[2], enum model_head head)
+static double odds(const struct model_bank *s, const struct block_sums b[2], enum model_head head)
 {
 	return s->bias[head] +
 		s->unit[head] *
-		((double)b[0].sum[head] * b[0].scale + (double)b[1].sum[head] * b[1].scale);
+		((double)b[0].sum[head] * scale(&b[0]) + (double)b[1].sum[head] * scale(&b[1]));
 }
 
 /* The bank that knows most words; the first of equals. */
@@ -63,24 +46,39 @@ static double gate_of(const struct model_bank *b, size_t words, size_t known)
 	return share * (enough > 1 ? 1 : enough);
 }
 
-/* The word whose features moved the sum most in its direction. */
-static void strongest(const struct model_bank *m, const struct features *f, const struct block b[2],
-	struct model_said *out)
+/* A word that says something to people: two letters or more. */
+static bool is_told(const struct features *f, size_t w)
 {
-	double sum[MODEL_WORDS], sign = out->bad < 0 ? -1 : 1, best = 0;
+	const struct model_word *x = &f->word[w];
+	size_t letters = 0;
 
-	memset(sum, 0, f->words * sizeof(*sum));
-	for (size_t i = 0; i < f->all; i++) {
-		const struct model_cell *c = &m->cell[f->bucket[i]];
+	for (size_t i = x->at; i + 1 < x[1].at; i++)
+		letters += (unsigned char)f->norm[i] >= 'a';
+	return letters >= 2;
+}
 
-		sum[f->owner[i]] +=
-			sign * b[i >= f->of_words].scale * (c->rare * c->weight[HEAD_BAD]);
-	}
-	for (size_t i = 0; i < f->words; i++)
-		if (sum[i] > best) {
-			best = sum[i];
-			out->from = f->word[i].from;
-			out->to = f->word[i].to;
+/* The two or three words in a row whose features moved the sum most in its direction; the one word of a text that has but one. */
+static void strongest(
+	const struct features *f, const struct block_sums b[2], struct model_said *out)
+{
+	double by[2] = {scale(&b[0]), scale(&b[1])}, sign = out->bad < 0 ? -1 : 1, best = 0;
+
+	for (size_t least = 2; least >= 1 && best <= 0; least--)
+		for (size_t w = 0; w < f->words; w++) {
+			double sum = 0;
+
+			if (!is_told(f, w))
+				continue;
+			for (size_t k = 0; k < 3 && w + k < f->words; k++) {
+				sum += sign *
+					((double)f->moved[w + k][0] * by[0] +
+						(double)f->moved[w + k][1] * by[1]);
+				if (k + 1 < least || sum <= best || !is_told(f, w + k))
+					continue;
+				best = sum;
+				out->from = f->word[w].from;
+				out->to = f->word[w + k].to;
+			}
 		}
 }
 
@@ -88,12 +86,12 @@ void model_judge(
 	const struct model *m, struct slice folded, struct features *f, struct model_said *out)
 {
 	const struct model_bank *bank;
-	struct block b[2];
+	struct block_sums b[2];
 	size_t known;
 	double bad;
 
 	*out = (struct model_said){.lang = ""};
-	features_of(folded, m->bits, f);
+	features_words(folded, f);
 	bank = best_bank(m, f, &known);
 	if (bank == NULL)
 		return;
@@ -102,12 +100,11 @@ void model_judge(
 	out->gate = gate_of(bank, f->words, known);
 	if (out->gate <= 0)
 		return;
-	b[0] = look(bank, f->bucket, f->of_words);
-	b[1] = look(bank, f->bucket + f->of_words, f->all - f->of_words);
+	features_weigh(f, bank, m->bits, b);
 	bad = out->gate * odds(bank, b, HEAD_BAD);
 	out->alone = bad > bank->cap ? bank->cap : bad < -bank->cap ? -bank->cap : bad;
 	out->bad = out->alone * (out->alone > 0 ? bank->share_bad : bank->share_ham);
 	if (out->bad > 0)
 		out->scam = 1 / (1 + exp(-odds(bank, b, HEAD_SCAM)));
-	strongest(bank, f, b, out);
+	strongest(f, b, out);
 }

@@ -16,21 +16,36 @@
 
 struct model_word {
 	uint64_t hash;     /* of the word alone: says whether training has seen it */
+	uint32_t at;       /* where it begins in norm, a blank before and after it */
 	uint16_t from, to; /* where in the folded text */
 };
 /* What a text is to the model. Each bucket stands once in its block. */
 struct features {
-	struct model_word word[MODEL_WORDS];
+	struct model_word word[MODEL_WORDS + 1]; /* and an end */
 	size_t words;
 	uint32_t bucket
 		[MODEL_FEATURES]; /* first the block of words and pairs, then the block of parts of words */
-	uint16_t owner[MODEL_FEATURES]; /* the word that brought it first */
+	uint16_t owner[MODEL_FEATURES]; /* of a verdict: the word that brings it */
 	size_t of_words, all;
-	char norm[3 * MODEL_TEXT + 4];
+	int64_t moved[MODEL_WORDS][2]; /* of a verdict: what each word brought, in each block */
+	char norm[3 * MODEL_TEXT + 4]; /* all words in a row, one blank between */
+	size_t norm_len;
 	uint32_t table[4 * MODEL_FEATURES]; /* what was met already */
 };
 /* Cuts the folded text into features with 2^bits buckets. Linear. */
 void features_of(struct slice folded, unsigned bits, struct features *out);
+
+struct model_bank;
+/* One block of a text's features as a bank sees them: the square of the vector's length, and a sum for each head. */
+struct block_sums {
+	uint64_t square;
+	int64_t sum[2];
+};
+/* The words alone: out->word and out->norm. */
+void features_words(struct slice folded, struct features *out);
+/* After features_words, the same features as features_of without keeping them: only those that the bank has weights for are looked at. */
+void features_weigh(
+	struct features *f, const struct model_bank *m, unsigned bits, struct block_sums out[2]);
 
 /* ---- the model ---- */
 
@@ -73,7 +88,7 @@ struct model_said {
 	const char *lang; /* of the bank; "" when none knows the text */
 	double gate;      /* 0..1 */
 	size_t from,
-		to; /* the word of the folded text that moved it most its way; empty when it says nothing */
+		to; /* the words of the folded text that moved it most its way; empty when it says nothing */
 };
 /* Pure; f is scratch. */
 void model_judge(

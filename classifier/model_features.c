@@ -15,7 +15,6 @@ static unsigned kind_of(unsigned char c)
 struct row {
 	struct features *f;
 	char *norm;
-	uint32_t at[MODEL_WORDS + 1]; /* where each word begins in norm */
 	size_t len;
 };
 
@@ -23,11 +22,11 @@ static void add(struct row *r, const char *text, size_t len, size_t from, size_t
 {
 	struct features *f = r->f;
 
-	r->at[f->words] = (uint32_t)r->len;
 	memcpy(r->norm + r->len, text, len);
 	r->len += len;
 	r->norm[r->len++] = ' ';
-	f->word[f->words++] = (struct model_word){0, (uint16_t)from, (uint16_t)to};
+	f->word[f->words++] =
+		(struct model_word){0, (uint32_t)(r->len - len - 1), (uint16_t)from, (uint16_t)to};
 }
 
 /* A word from i on: every number in it becomes one 0; a number alone becomes 0 and a letter for its length. Answers where it ends. */
@@ -97,33 +96,11 @@ static uint64_t finish(uint64_t h)
 	return h ^ h >> 29;
 }
 
-struct block {
-	struct features *f;
-	uint32_t mask, table_mask, bit; /* bit: keeps the blocks apart */
-};
+/* ---- the words ---- */
 
-static void put(struct block *b, uint64_t hash, size_t owner)
-{
-	uint32_t bucket = (uint32_t)finish(hash) & b->mask, key = (bucket << 1 | b->bit) + 1;
-
-	for (uint32_t i = key * 0x9E3779B1u >> 12;; i++) {
-		uint32_t *slot = &b->f->table[i & b->table_mask];
-
-		if (*slot == key)
-			return;
-		if (*slot != 0)
-			continue;
-		*slot = key;
-		b->f->bucket[b->f->all] = bucket;
-		b->f->owner[b->f->all++] = (uint16_t)owner;
-		return;
-	}
-}
-
-void features_of(struct slice folded, unsigned bits, struct features *out)
+void features_words(struct slice folded, struct features *out)
 {
 	struct row r = {.f = out, .norm = out->norm};
-	struct block b = {out, (UINT32_C(1) << bits) - 1, 255, 0};
 
 	if (folded.len > MODEL_TEXT)
 		folded.len = MODEL_TEXT;
@@ -132,33 +109,148 @@ void features_of(struct slice folded, unsigned bits, struct features *out)
 	for (size_t i = 0; i < folded.len;)
 		i = kind_of((unsigned char)folded.ptr[i]) != SPLIT ? add_word(&r, folded, i)
 								   : add_sign(&r, folded, i);
-	while (b.table_mask < 5 * r.len)
-		b.table_mask = b.table_mask * 2 + 1;
-	memset(out->table, 0, (b.table_mask + 1) * sizeof(*out->table));
-	r.at[out->words] = (uint32_t)r.len;
-	for (size_t w = 0; w < out->words; w++) {
-		const char *p = r.norm + r.at[w];
-		size_t len = r.at[w + 1] - r.at[w] - 1;
-		uint64_t h = more(begin('w'), p, len);
-
-		out->word[w].hash = finish(h);
-		put(&b, h, w);
-		if (w + 1 < out->words)
-			put(&b, more(begin('p'), p, r.at[w + 2] - r.at[w] - 1), w);
-	}
-	out->of_words = out->all;
-	b.bit = 1;
+	out->norm_len = r.len;
+	out->word[out->words].at = (uint32_t)r.len;
 	for (size_t w = 0; w < out->words; w++)
-		for (const char *p = r.norm + r.at[w] - 1; p < r.norm + r.at[w + 1] - 1; p++) {
-			size_t left = (size_t)(r.norm + r.len - p);
+		out->word[w].hash = finish(more(begin('w'), r.norm + out->word[w].at,
+			out->word[w + 1].at - out->word[w].at - 1));
+}
+
+/* ---- each bucket once in its block ---- */
+
+/* The buckets that were met, bit: keeps the blocks apart. */
+struct met {
+	uint32_t *table, mask, bit;
+};
+
+static void met_init(struct met *m, struct features *f)
+{
+	*m = (struct met){f->table, 255, 0};
+	while (m->mask < 5 * f->norm_len)
+		m->mask = m->mask * 2 + 1;
+	memset(m->table, 0, (m->mask + 1) * sizeof(*m->table));
+}
+
+static inline bool is_new(struct met *m, uint32_t bucket)
+{
+	uint32_t key = (bucket << 1 | m->bit) + 1;
+
+	for (uint32_t i = key * 0x9E3779B1u >> 12;; i++) {
+		uint32_t *slot = &m->table[i & m->mask];
+
+		if (*slot == key)
+			return false;
+		if (*slot != 0)
+			continue;
+		*slot = key;
+		return true;
+	}
+}
+
+/* Where features go: each bucket once into the row (training), or all that there are, to be weighed (a verdict). */
+struct sink {
+	struct features *f;
+	const struct model_cell *cell; /* of the bank that weighs; NULL: training */
+	struct met met;
+	uint32_t mask;
+};
+
+static inline void put(struct sink *s, uint64_t hash, size_t word)
+{
+	uint32_t bucket = (uint32_t)hash & s->mask;
+	struct features *f = s->f;
+
+	if (s->cell != NULL) {
+		__builtin_prefetch(&s->cell[bucket]);
+		f->owner[f->all] = (uint16_t)word;
+		f->bucket[f->all++] = bucket;
+	} else if (is_new(&s->met, bucket)) {
+		f->bucket[f->all++] = bucket;
+	}
+}
+
+static inline void put_words(struct sink *s)
+{
+	const struct model_word *word = s->f->word;
+
+	for (size_t w = 0; w < s->f->words; w++) {
+		put(s, word[w].hash, w);
+		if (w + 1 < s->f->words)
+			put(s,
+				finish(more(begin('p'), s->f->norm + word[w].at,
+					word[w + 2].at - word[w].at - 1)),
+				w);
+	}
+}
+
+static inline void put_parts(struct sink *s)
+{
+	const struct model_word *word = s->f->word;
+	const char *norm = s->f->norm, *end = norm + s->f->norm_len;
+
+	for (size_t w = 0; w < s->f->words; w++)
+		for (const char *p = norm + word[w].at - 1; p < norm + word[w + 1].at - 1; p++) {
+			size_t left = (size_t)(end - p);
 			uint64_t h;
 
 			if (left < 3)
 				break;
-			put(&b, h = more(begin('c'), p, 3), w);
+			h = more(begin('c'), p, 3);
+			put(s, finish(h), w);
 			if (left >= 4)
-				put(&b, h = more(h, p + 3, 1), w);
+				put(s, finish(h = more(h, p + 3, 1)), w);
 			if (left >= 5)
-				put(&b, more(h, p + 4, 1), w);
+				put(s, finish(more(h, p + 4, 1)), w);
 		}
+}
+
+void features_of(struct slice folded, unsigned bits, struct features *out)
+{
+	struct sink s = {.f = out, .mask = (UINT32_C(1) << bits) - 1};
+
+	features_words(folded, out);
+	met_init(&s.met, out);
+	put_words(&s);
+	out->of_words = out->all;
+	s.met.bit = 1;
+	put_parts(&s);
+}
+
+/* Most features of a text are not among those that were learnt. They are thrown out first, without a branch that could not be foretold. */
+static void weigh(struct sink *s, struct block_sums *b)
+{
+	struct features *f = s->f;
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->all; i++) {
+		f->bucket[n] = f->bucket[i];
+		f->owner[n] = f->owner[i];
+		n += s->cell[f->bucket[i]].rare != 0;
+	}
+	f->all = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct model_cell *c = &s->cell[f->bucket[i]];
+
+		if (!is_new(&s->met, f->bucket[i]))
+			continue;
+		b->square += (uint64_t)c->rare * c->rare;
+		b->sum[HEAD_BAD] += c->rare * c->weight[HEAD_BAD];
+		b->sum[HEAD_SCAM] += c->rare * c->weight[HEAD_SCAM];
+		f->moved[f->owner[i]][s->met.bit] += c->rare * c->weight[HEAD_BAD];
+	}
+}
+
+void features_weigh(
+	struct features *f, const struct model_bank *m, unsigned bits, struct block_sums out[2])
+{
+	struct sink s = {.f = f, .cell = m->cell, .mask = (UINT32_C(1) << bits) - 1};
+
+	memset(out, 0, 2 * sizeof(*out));
+	memset(f->moved, 0, f->words * sizeof(*f->moved));
+	met_init(&s.met, f);
+	put_words(&s);
+	weigh(&s, &out[0]);
+	s.met.bit = 1;
+	put_parts(&s);
+	weigh(&s, &out[1]);
 }

@@ -15,6 +15,8 @@
 
 struct re {
 	pcre2_code *code;
+	size_t width; /* characters that a match takes at most */
+	bool jit;
 };
 struct re_scratch {
 	pcre2_match_context *context;
@@ -28,13 +30,14 @@ static enum rc compile(struct slice pattern, uint32_t options, struct re **out, 
 	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
 	int error = PCRE2_ERROR_NOMEMORY;
 	PCRE2_SIZE at = 0;
+	size_t width_at;
 
 	if (r != NULL && context != NULL) {
 		(void)pcre2_set_newline(context, PCRE2_NEWLINE_LF);
 		(void)pcre2_set_max_pattern_length(context, BOUND_PATTERN);
 		r->code = pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len,
-			options | PCRE2_UTF | PCRE2_CASELESS | PCRE2_NEVER_BACKSLASH_C |
-				PCRE2_NEVER_UCP,
+			options | PCRE2_USE_OFFSET_LIMIT | PCRE2_UTF | PCRE2_CASELESS |
+				PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UCP,
 			&error, &at, context);
 	}
 	pcre2_compile_context_free(context);
@@ -45,6 +48,7 @@ static enum rc compile(struct slice pattern, uint32_t options, struct re **out, 
 		(void)snprintf(why, RE_WHY, "%s (byte %zu)", (const char *)text, (size_t)at + 1);
 		return RC_INVALID;
 	}
+	r->width = pattern_refused(pattern, &width_at) == NULL ? pattern_width(pattern) : SIZE_MAX;
 	*out = TAKE(r);
 	return RC_OK;
 }
@@ -55,7 +59,7 @@ enum rc re_compile(struct slice pattern, struct re **out, char why[RE_WHY])
 
 	/* Where the kernel gives no executable memory the interpreter does the same work, slower. */
 	if (rc == RC_OK)
-		(void)pcre2_jit_compile((*out)->code, PCRE2_JIT_COMPLETE);
+		(*out)->jit = pcre2_jit_compile((*out)->code, PCRE2_JIT_COMPLETE) == 0;
 	return rc;
 }
 
@@ -109,11 +113,13 @@ void re_scratch_free(struct re_scratch *s)
 	free(s);
 }
 
-enum re_found re_find(
-	const struct re *r, struct re_scratch *s, struct slice subject, size_t *from, size_t *to)
+static enum re_found find(const struct re *r, struct re_scratch *s, struct slice subject,
+	size_t start, size_t *from, size_t *to)
 {
-	int n = pcre2_match(r->code, (PCRE2_SPTR)subject.ptr, subject.len, 0, PCRE2_NO_UTF_CHECK,
-		s->data, s->context);
+	int n = r->jit ? pcre2_jit_match(r->code, (PCRE2_SPTR)subject.ptr, subject.len, start,
+				 PCRE2_NO_UTF_CHECK, s->data, s->context)
+		       : pcre2_match(r->code, (PCRE2_SPTR)subject.ptr, subject.len, start,
+				 PCRE2_NO_UTF_CHECK, s->data, s->context);
 
 	if (n == PCRE2_ERROR_NOMATCH)
 		return RE_NO;
@@ -123,6 +129,30 @@ enum re_found re_find(
 	*from = at[0];
 	*to = at[1] > at[0] ? at[1] : at[0];
 	return RE_YES;
+}
+
+enum re_found re_find(
+	const struct re *r, struct re_scratch *s, struct slice subject, size_t *from, size_t *to)
+{
+	(void)pcre2_set_offset_limit(s->context, PCRE2_UNSET);
+	return find(r, s, subject, 0, from, to);
+}
+
+/* The byte `characters` before `at`, or a little before that. */
+static size_t back(struct slice text, size_t at, size_t characters)
+{
+	while (at > 0 && characters > 0) {
+		at--;
+		characters -= ((unsigned char)text.ptr[at] & 0xC0) != 0x80;
+	}
+	return at;
+}
+
+enum re_found re_find_near(const struct re *r, struct re_scratch *s, struct slice subject,
+	struct span seen, size_t *from, size_t *to)
+{
+	(void)pcre2_set_offset_limit(s->context, seen.last);
+	return find(r, s, subject, back(subject, seen.first, r->width), from, to);
 }
 
 bool re_needs_more(const struct re *r, struct slice subject, uint32_t steps)

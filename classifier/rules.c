@@ -410,7 +410,7 @@ static bool fires(const struct trial *t, size_t rule, struct slice raw)
 	}
 	struct slice text = r->raw ? content_cut(raw) : f.text;
 	memset(t->candidate, 0, (t->p->rules / 64 + 1) * sizeof(*t->candidate));
-	prefilter_scan(r->raw ? t->p->raw : t->p->folded, t->hs, text, t->candidate);
+	prefilter_scan(r->raw ? t->p->raw : t->p->folded, t->hs, text, t->candidate, NULL);
 	return bit_get(t->candidate, rule) && re_find(r->re, t->re, text, &from, &to) == RE_YES;
 }
 
@@ -459,6 +459,31 @@ static enum rc list_facts(struct pack *p, struct err *e)
 	for (size_t i = 0; i < p->rules; i++)
 		if (p->rule[i].fact != FACT_NONE)
 			p->fact_rule[p->fact_rules++] = (uint32_t)i;
+	return RC_OK;
+}
+
+struct naming {
+	struct pack *p;
+	size_t combination;
+};
+
+static void is_named(void *arg, uint32_t rule)
+{
+	const struct naming *n = arg;
+
+	bit_set(n->p->named_by + rule * n->p->combination_words, n->combination);
+}
+
+/* Which combinations a rule may make true, so that a verdict looks at those alone. */
+static enum rc list_combinations(struct pack *p, struct err *e)
+{
+	p->combination_words = p->combinations / 64 + 1;
+	p->named_by = calloc((p->rules + 1) * p->combination_words, sizeof(*p->named_by));
+	if (p->named_by == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	for (size_t i = 0; i < p->combinations; i++)
+		if (p->combination[i].weight != 0)
+			when_named(&p->combination[i].when, is_named, &(struct naming){p, i});
 	return RC_OK;
 }
 
@@ -523,6 +548,8 @@ static enum rc load(struct pack *p, const char *dir, const char *fold_table_path
 		rc = links_read(p, c, &p->links, e);
 	if (rc == RC_OK)
 		rc = list_facts(p, e);
+	if (rc == RC_OK && c->count == before)
+		rc = list_combinations(p, e);
 	if (rc == RC_OK && c->count != before)
 		return rc;
 	if (rc == RC_OK)
@@ -574,6 +601,7 @@ void pack_free(struct pack *p)
 	prefilter_free(p->raw);
 	links_free(p->links);
 	free(p->fact_rule);
+	free(p->named_by);
 	fold_table_free(p->fold);
 	free(p->rule);
 	free(p->combination);

@@ -17,6 +17,11 @@
 /* Holds a pattern to the part of the language that docs/rules.md allows. NULL: fine; else static text, and *at_byte where. */
 const char *pattern_refused(struct slice pattern, size_t *at_byte);
 
+/* ---- width.c ---- */
+
+/* The most characters that a match of an allowed pattern takes. */
+size_t pattern_width(struct slice pattern);
+
 /* ---- weaken.c ---- */
 
 /* Appends a pattern without gaps that matches in every text in which `pattern` does. False: nothing rare is sure to be there. */
@@ -43,6 +48,13 @@ OWNER(re_scratch_free, struct re_scratch);
 /* subject must be UTF-8. *from and *to are set with RE_YES. RE_GAVE_UP: more steps than a match may take. */
 enum re_found re_find(
 	const struct re *r, struct re_scratch *s, struct slice subject, size_t *from, size_t *to);
+/* Where the ends of what was seen of a pattern stand: every match takes in one of them. */
+struct span {
+	uint32_t first, last;
+};
+/* The same when that is known: looks only where a match can begin. */
+enum re_found re_find_near(const struct re *r, struct re_scratch *s, struct slice subject,
+	struct span seen, size_t *from, size_t *to);
 /* More than `steps` backtracking steps from some position of the subject. Counted, not timed: the same on every machine. */
 bool re_needs_more(const struct re *r, struct slice subject, uint32_t steps);
 
@@ -80,9 +92,10 @@ MUST_USE enum rc prefilter_scratch_new(const struct prefilter *a, const struct p
 	struct prefilter_scratch **out, struct err *e);
 void prefilter_scratch_free(struct prefilter_scratch *s);
 OWNER(prefilter_scratch_free, struct prefilter_scratch);
-/* Sets the bits of the candidates in `out` and leaves the others. text must be UTF-8. */
-void prefilter_scan(
-	const struct prefilter *f, struct prefilter_scratch *s, struct slice text, uint64_t *out);
+/* Sets the bits of the candidates in `out` and leaves the others; span (may be NULL), by number: of the candidates, whose bits must have been clear,
+ * where. text must be UTF-8. */
+void prefilter_scan(const struct prefilter *f, struct prefilter_scratch *s, struct slice text,
+	uint64_t *out, struct span *span);
 
 static inline bool bit_get(const uint64_t *bits, size_t i)
 {
@@ -104,8 +117,6 @@ struct when_op {
 struct when {
 	struct when_op *op; /* in the order of a stack machine */
 	size_t ops;
-	uint64_t
-		named; /* of the rules it names, bit number modulo 64: without one of them it is false */
 };
 /* The number of the plain rule of this name; false when there is none. */
 struct when_names {
@@ -116,6 +127,8 @@ struct when_names {
 const char *when_parse(
 	struct slice text, struct when_names names, struct when *out, struct slice *near);
 bool when_holds(const struct when *w, const uint64_t *fired);
+/* Calls back with each rule that it names; one that is named twice comes twice. Without one of them fired it does not hold. */
+void when_named(const struct when *w, void (*each)(void *arg, uint32_t rule), void *arg);
 
 /* ---- links.c ---- */
 
@@ -207,6 +220,9 @@ struct pack {
 	struct links *links;
 	uint32_t *fact_rule; /* numbers of rules with a fact */
 	size_t fact_rules;
+	uint64_t *
+		named_by; /* of each rule, combination_words words: bits of the combinations that name it */
+	size_t combination_words;
 	struct prefilter *folded, *raw; /* NULL: no rule of that kind */
 };
 

@@ -252,24 +252,47 @@ void prefilter_scratch_free(struct prefilter_scratch *s)
 	free(s);
 }
 
+struct seen {
+	uint64_t *bits;
+	struct span *span;
+};
+
 static int on_match(
 	unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *arg)
 {
+	const struct seen *seen = arg;
+
 	(void)from;
-	(void)to;
 	(void)flags;
-	bit_set(arg, id);
+	if (seen->span != NULL) {
+		struct span *at = &seen->span[id];
+
+		/* ends come in order, but for one that comes twice */
+		at->first = bit_get(seen->bits, id) && at->first < to ? at->first : (uint32_t)to;
+		at->last = bit_get(seen->bits, id) && at->last > to ? at->last : (uint32_t)to;
+	}
+	bit_set(seen->bits, id);
 	return 0;
 }
 
-void prefilter_scan(
-	const struct prefilter *f, struct prefilter_scratch *s, struct slice text, uint64_t *out)
+static void anywhere(struct seen *seen, size_t id, struct slice text)
 {
+	bit_set(seen->bits, id);
+	if (seen->span != NULL)
+		seen->span[id] = (struct span){0, (uint32_t)text.len};
+}
+
+void prefilter_scan(const struct prefilter *f, struct prefilter_scratch *s, struct slice text,
+	uint64_t *out, struct span *span)
+{
+	struct seen seen = {out, span};
+
 	for (size_t i = 0; i < f->always_n; i++)
-		bit_set(out, f->always[i]);
+		anywhere(&seen, f->always[i], text);
 	/* A scan that fails says nothing about any pattern: all are tried. */
 	if (f->db != NULL &&
-		hs_scan(f->db, text.ptr, (unsigned)text.len, 0, s->hs, on_match, out) != HS_SUCCESS)
+		hs_scan(f->db, text.ptr, (unsigned)text.len, 0, s->hs, on_match, &seen) !=
+			HS_SUCCESS)
 		for (size_t i = 0; i < f->patterns; i++)
-			bit_set(out, i);
+			anywhere(&seen, i, text);
 }

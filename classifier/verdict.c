@@ -20,7 +20,9 @@ struct scan {
 	struct re_scratch *re;
 	struct prefilter_scratch *hs;
 	uint64_t *candidate, *fired, *all; /* bits by rule; all: also those on trial */
+	uint64_t *named;                   /* bits by combination */
 	size_t words;
+	struct span *span; /* by rule, of candidates: where the scan saw it */
 	struct term *term; /* room for every rule, every combination and the model's two */
 	size_t terms,
 		shadows; /* term: those that count from the front, those on trial from the back */
@@ -39,6 +41,8 @@ void scan_free(struct scan *s)
 	free(s->candidate);
 	free(s->fired);
 	free(s->all);
+	free(s->named);
+	free(s->span);
 	free(s->term);
 	free(s->features);
 	free(s);
@@ -58,10 +62,12 @@ enum rc scan_new(const struct pack *p, struct scan **out, struct err *e)
 	s->candidate = calloc(s->words, sizeof(*s->candidate));
 	s->fired = calloc(s->words, sizeof(*s->fired));
 	s->all = calloc(s->words, sizeof(*s->all));
+	s->named = calloc(p->combination_words, sizeof(*s->named));
+	s->span = calloc(p->rules + 1, sizeof(*s->span));
 	s->room = p->rules + p->combinations + 2;
 	s->term = calloc(s->room, sizeof(*s->term));
 	if (s->arena == NULL || s->re == NULL || s->candidate == NULL || s->fired == NULL ||
-		s->all == NULL || s->term == NULL)
+		s->all == NULL || s->named == NULL || s->span == NULL || s->term == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
 	rc = prefilter_scratch_new(p->folded, p->raw, &s->hs, e);
 	if (rc == RC_OK)
@@ -158,7 +164,8 @@ static void try_rule(struct scan *s, const struct views *v, size_t i, struct ver
 		fired(s, i, slice_of(v->content.ptr + e->raw_at, e->raw_len), v);
 		return;
 	}
-	switch (re_find(r->re, s->re, r->raw ? v->raw : v->folded.text, &from, &to)) {
+	switch (re_find_near(
+		r->re, s->re, r->raw ? v->raw : v->folded.text, s->span[i], &from, &to)) {
 	case RE_NO:
 		return;
 	case RE_GAVE_UP:
@@ -171,6 +178,34 @@ static void try_rule(struct scan *s, const struct views *v, size_t i, struct ver
 	fired(s, i, r->raw ? slice_of(v->content.ptr + from, to - from) : raw_of(v, from, to), v);
 }
 
+static void try_combination(struct scan *s, const struct views *v, size_t i)
+{
+	const struct combination *c = &s->p->combination[i];
+
+	if (when_holds(&c->when, c->shadow ? s->all : s->fired))
+		put_term(s, c->shadow,
+			(struct term){c->symbol, c->weight, c->label, {v->content.ptr, 0}, 0});
+}
+
+/* Those that name a rule that fired; the others are false. */
+static void run_combinations(struct scan *s, const struct views *v)
+{
+	size_t words = s->p->combination_words;
+
+	memset(s->named, 0, words * sizeof(*s->named));
+	for (size_t w = 0; w < s->words; w++)
+		for (uint64_t bits = s->all[w]; bits != 0; bits &= bits - 1) {
+			const uint64_t *by =
+				s->p->named_by + (w * 64 + (size_t)__builtin_ctzll(bits)) * words;
+
+			for (size_t k = 0; k < words; k++)
+				s->named[k] |= by[k];
+		}
+	for (size_t w = 0; w < words; w++)
+		for (uint64_t bits = s->named[w]; bits != 0; bits &= bits - 1)
+			try_combination(s, v, w * 64 + (size_t)__builtin_ctzll(bits));
+}
+
 static void run_rules(struct scan *s, const struct views *v, struct verdict *out)
 {
 	memset(s->candidate, 0, s->words * sizeof(*s->candidate));
@@ -178,9 +213,9 @@ static void run_rules(struct scan *s, const struct views *v, struct verdict *out
 	memset(s->all, 0, s->words * sizeof(*s->all));
 	s->terms = s->shadows = s->given_up = 0;
 	if (s->p->folded != NULL)
-		prefilter_scan(s->p->folded, s->hs, v->folded.text, s->candidate);
+		prefilter_scan(s->p->folded, s->hs, v->folded.text, s->candidate, s->span);
 	if (s->p->raw != NULL)
-		prefilter_scan(s->p->raw, s->hs, v->raw, s->candidate);
+		prefilter_scan(s->p->raw, s->hs, v->raw, s->candidate, s->span);
 	for (size_t i = 0; i < s->p->fact_rules; i++)
 		if (fact_find(s->p->rule[s->p->fact_rule[i]].fact, out->evidence, out->evidences) !=
 			NULL)
@@ -189,18 +224,7 @@ static void run_rules(struct scan *s, const struct views *v, struct verdict *out
 		for (uint64_t bits = s->candidate[w]; bits != 0 && s->given_up < GIVE_UP_AFTER;
 			bits &= bits - 1)
 			try_rule(s, v, w * 64 + (size_t)__builtin_ctzll(bits), out);
-	uint64_t hit = 0; /* all words of the bits together */
-	for (size_t w = 0; w < s->words; w++)
-		hit |= s->all[w];
-	for (size_t i = 0; i < s->p->combinations; i++) {
-		const struct combination *c = &s->p->combination[i];
-
-		if (c->weight != 0 && (c->when.named & hit) != 0 &&
-			when_holds(&c->when, c->shadow ? s->all : s->fired))
-			put_term(s, c->shadow,
-				(struct term){
-					c->symbol, c->weight, c->label, {v->content.ptr, 0}, 0});
-	}
+	run_combinations(s, v);
 }
 
 /* What the model adds to the sum of a class. */

@@ -90,7 +90,6 @@ static void symbol(struct parser *p, struct slice name)
 		p->why = "no plain rule has this symbol";
 	else
 		put(p, op);
-	p->out->named |= UINT64_C(1) << op.value % 64;
 }
 
 /* "(A, B, C) >= n", after the word count. */
@@ -184,7 +183,7 @@ static bool joint(struct parser *p, enum token t)
 const char *when_parse(
 	struct slice text, struct when_names names, struct when *out, struct slice *near)
 {
-	struct when made = {calloc(BOUND_WHEN_OPS, sizeof(struct when_op)), 0, 0};
+	struct when made = {calloc(BOUND_WHEN_OPS, sizeof(struct when_op)), 0};
 	struct parser p = {.rest = text, .names = names, .out = &made};
 	bool want_value = true;
 	enum token t;
@@ -235,4 +234,11 @@ bool when_holds(const struct when *w, const uint64_t *fired)
 		}
 	}
 	return stack[0];
+}
+
+void when_named(const struct when *w, void (*each)(void *arg, uint32_t rule), void *arg)
+{
+	for (size_t i = 0; i < w->ops; i++)
+		if (w->op[i].kind == WHEN_SYMBOL)
+			each(arg, w->op[i].value);
 }

@@ -173,8 +173,11 @@ static void test_learning(void)
 	CHECK(said(&m, "vay nhanh cccd gop lai zalo").scam < 0.5);
 	CHECK(said(&m, "khoa link xac thuc phat otp").scam > 0.5);
 	CHECK(said(&m, "me hop com nha lich con").bad < -0.5);
-	struct model_said where = said(&m, "hom nay cccd cua");
-	CHECK(where.bad > 0 && where.from == 8 && where.to == 12);
+	/* what is shown are words in a row that people can read, not a sign and not the end of a sentence alone */
+	struct model_said where = said(&m, "hom nay cccd gop ! 1 .");
+	CHECK(where.bad > 0 && where.from <= 8 && where.to >= 16 && where.to < 18);
+	where = said(&m, "cccd");
+	CHECK(where.bad <= 0 || (where.from == 0 && where.to == 4));
 	CHECK_CASE("what it does not know, it says nothing of");
 	CHECK(said(&m, "der hund bellt laut im garten vay").bad == 0);
 	CHECK(said(&m, "").bad == 0 && said(&m, "").known == 0);

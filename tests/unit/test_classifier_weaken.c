@@ -76,6 +76,32 @@ static bool matches(const struct re *re, struct re_scratch *s, struct slice text
 	return re_find(re, s, text, &from, &to) == RE_YES;
 }
 
+/* Near what the scan saw the same match is found as in the whole text. */
+static bool same_place(
+	const struct re *re, struct re_scratch *s, struct slice text, struct span seen)
+{
+	size_t from[2] = {0}, to[2] = {0};
+
+	return CHECK_INT(re_find(re, s, text, &from[0], &to[0]), RE_YES) &&
+		CHECK_INT(re_find_near(re, s, text, seen, &from[1], &to[1]), RE_YES) &&
+		CHECK_INT(from[1], from[0]) && CHECK_INT(to[1], to[0]);
+}
+
+static void test_width(void)
+{
+	static const struct {
+		const char *pattern;
+		size_t width;
+	} cases[] = {{"abc", 3}, {"a?b{2,5}", 6}, {"(?:ab|c{4})d", 5}, {"(?:ab){3}", 6},
+		{"\\ba(?=bcd)e", 2}, {"(?<=abc)d", 1}, {"[a\\]b]{3}", 3}, {"^a.{0,30}?b$", 32},
+		{"(?:a(?:b|cd){2,3}){2}", 14}, {"\\d{4}ế", 5}};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CHECK_CASE("%s", cases[i].pattern);
+		CHECK_INT(pattern_width(slice_str(cases[i].pattern)), cases[i].width);
+	}
+}
+
 static void test_never_misses(void)
 {
 	OWN(re_scratch_free) struct re_scratch *s = re_scratch_new();
@@ -111,9 +137,10 @@ static void test_never_misses(void)
 			CHECK_RC(prefilter_scratch_new(f, NULL, &fs, &e), RC_OK, &e);
 		}
 		for (int k = 0; k < 40; k++) {
-			char text[24];
-			size_t len = rnd(&seed, sizeof(text));
+			char text[120];
+			size_t len = rnd(&seed, scan ? sizeof(text) : 24);
 			uint64_t candidate = 0;
+			struct span seen;
 
 			for (size_t i = 0; i < len; i++)
 				text[i] = "abc "[rnd(&seed, 4)];
@@ -124,8 +151,10 @@ static void test_never_misses(void)
 				return;
 			if (!scan)
 				continue;
-			prefilter_scan(f, fs, slice_of(text, len), &candidate);
+			prefilter_scan(f, fs, slice_of(text, len), &candidate, &seen);
 			if (!CHECK(candidate == 1))
+				return;
+			if (!same_place(strong_re, s, slice_of(text, len), seen))
 				return;
 		}
 	}
@@ -153,7 +182,8 @@ static void test_far_into_the_text(void)
 			memcpy(text + before, ends[i], strlen(ends[i]));
 			CHECK_RC(prefilter_new(&pattern, 1, false, &f, &e), RC_OK, &e);
 			CHECK_RC(prefilter_scratch_new(f, NULL, &s, &e), RC_OK, &e);
-			prefilter_scan(f, s, slice_of(text, before + strlen(ends[i])), &candidate);
+			prefilter_scan(
+				f, s, slice_of(text, before + strlen(ends[i])), &candidate, NULL);
 			if (!CHECK(candidate == 1))
 				break;
 		}
@@ -163,6 +193,7 @@ int main(void)
 {
 	RUN(test_cases);
 	RUN(test_far_into_the_text);
+	RUN(test_width);
 	RUN(test_never_misses);
 	return check_done();
 }
