@@ -28,6 +28,7 @@ int verb_order(int argc, char **argv);
 int verb_partition(int argc, char **argv);
 int verb_quarantine(int argc, char **argv);
 int verb_registration(int argc, char **argv);
+int verb_replay(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_send(int argc, char **argv);
 int verb_token(int argc, char **argv);

@@ -63,6 +63,10 @@ static const struct verb verbs[] = {
 		"khien registration bar-both -c FILE CASE   a person's word for the two-way bar\n"
 		"khien registration list -c FILE\n",
 		verb_registration},
+	{"replay", "what another policy, pack or model would have decided; changes nothing",
+		"khien replay -c FILE --from T --to T [--policy F] [--rules D] [--model F]\n"
+		"a JSON object a line per difference, then a summary\n",
+		verb_replay},
 	{"send", "puts report files onto the topic",
 		"khien send -c FILE [--rate N] [--topic T] [--state DIR] [--from-start] [FILE…]\n"
 		"standard input without a file; --rate: records a second; --from-start: does not "

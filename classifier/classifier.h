@@ -285,6 +285,8 @@ OWNER(policy_free, struct policy);
 /* The rungs for senders of this attribution and service. Borrows from the policy. */
 void policy_ladder(const struct policy *p, enum report_class c, enum attribution a, enum service s,
 	struct ladder *out);
+/* What the rung does to such a sender: "bar_in", "bar_out", "throttle", "person". */
+const char *rung_action(const struct policy *p, const struct ladder_rung *r, enum attribution a);
 bool policy_scam_category(const struct policy *p, struct slice category); /* ASCII case-blind */
 
 /* Somebody else uses this sender's number or name, as its votes tell: docs/judgement.md section 6. */

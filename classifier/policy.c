@@ -483,6 +483,15 @@ static void read_policy(const struct reading *r, const struct yaml *root)
 	read_actions(r, root);
 }
 
+const char *rung_action(const struct policy *p, const struct ladder_rung *r, enum attribution a)
+{
+	const char *bar = r->action != NULL ? r->action : p->action[a];
+
+	if (r->approval != APPROVAL_AUTO)
+		return "person";
+	return r->rung == RUNG_THROTTLE && strcmp(bar, "person") != 0 ? "throttle" : bar;
+}
+
 enum rc policy_load(const char *path, struct complaints *c, struct policy **out, struct err *e)
 {
 	OWN(policy_free) struct policy *p = calloc(1, sizeof(*p));

@@ -238,14 +238,9 @@ static enum rc judge_class(const struct judge *j, const struct control *control,
 		return RC_LIMIT;
 	for (size_t i = 0; i < w->episodes; i++) {
 		const struct episode *ep = &w->episode[i];
-		const char *bar = ep->by->approval != APPROVAL_AUTO ? "person"
-			: ep->by->action != NULL                    ? ep->by->action
-								    : p->action[t->attribution];
 		t->cls[c].episodes[i] = (struct decided){
 			.rung = ep->rung,
-			.action = ep->rung == RUNG_THROTTLE && strcmp(bar, "person") != 0
-				? "throttle"
-				: bar,
+			.action = rung_action(p, ep->by, t->attribution),
 			.decided_at = ep->decided_at,
 			.until = ep->until,
 			.basis = ep->by->basis != NULL ? ep->by->basis : "",
