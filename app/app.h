@@ -15,9 +15,11 @@ struct verb {
 };
 
 int verb_activate(int argc, char **argv);
+int verb_backup(int argc, char **argv);
 int verb_broker(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_classify(int argc, char **argv);
+int verb_drill(int argc, char **argv);
 int verb_eval(int argc, char **argv);
 int verb_follow(int argc, char **argv);
 int verb_keys(int argc, char **argv);
@@ -29,6 +31,7 @@ int verb_partition(int argc, char **argv);
 int verb_quarantine(int argc, char **argv);
 int verb_registration(int argc, char **argv);
 int verb_replay(int argc, char **argv);
+int verb_restore(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_send(int argc, char **argv);
 int verb_token(int argc, char **argv);

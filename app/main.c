@@ -67,6 +67,26 @@ static const struct verb verbs[] = {
 		"khien replay -c FILE --from T --to T [--policy F] [--rules D] [--model F]\n"
 		"a JSON object a line per difference, then a summary\n",
 		verb_replay},
+	{"backup", "the database into every repository, and the state beside it; 3-2-1",
+		"khien backup        -c FILE [--type full|diff|incr]\n"
+		"khien backup list   -c FILE [--offline DIR]\n"
+		"khien backup verify -c FILE [--offline DIR]\n"
+		"khien backup export -c FILE --to DIR [--repo N]\n"
+		"khien backup key FILE\n"
+		"verify reads everything back; export makes an offline copy\n",
+		verb_backup},
+	{"restore", "an empty machine becomes the installation again",
+		"khien restore -c FILE       --pgdata DIR [--repo N] [--root DIR]\n"
+		"khien restore --offline DIR --pgdata DIR --key FILE [--root DIR]\n"
+		"              [--user U] [--pg-bin DIR] [--stale-ok] [--erasures FILE | "
+		"--no-erasures]\n"
+		"--pgdata must be empty; --root goes before the path of every other file\n",
+		verb_restore},
+	{"drill", "a whole restore on a scratch stand, timed and checked",
+		"khien drill -c FILE [--offline DIR] [--dir DIR] [--report FILE]\n"
+		"khien drill --offline DIR --key FILE [--erasures FILE | --no-erasures] …\n"
+		"options as of restore; --dir: where the scratch stand lies meanwhile\n",
+		verb_drill},
 	{"send", "puts report files onto the topic",
 		"khien send -c FILE [--rate N] [--topic T] [--state DIR] [--from-start] [FILE…]\n"
 		"standard input without a file; --rate: records a second; --from-start: does not "

@@ -51,6 +51,38 @@ void sha256(struct slice s, uint8_t out[SHA256_LEN])
 	must(EVP_Digest(bytes(s), s.len, out, NULL, md, NULL) == 1, "SHA-256");
 }
 
+struct sha256 {
+	EVP_MD_CTX *ctx;
+};
+
+void sha256_free(struct sha256 *h)
+{
+	if (h != NULL)
+		EVP_MD_CTX_free(h->ctx);
+	free(h);
+}
+
+struct sha256 *sha256_new(void)
+{
+	OWN(sha256_free) struct sha256 *h = calloc(1, sizeof(*h));
+
+	ready();
+	if (h == NULL || (h->ctx = EVP_MD_CTX_new()) == NULL)
+		return NULL;
+	must(EVP_DigestInit_ex2(h->ctx, md, NULL) == 1, "SHA-256");
+	return TAKE(h);
+}
+
+void sha256_add(struct sha256 *h, struct slice s)
+{
+	must(EVP_DigestUpdate(h->ctx, bytes(s), s.len) == 1, "SHA-256");
+}
+
+void sha256_end(struct sha256 *h, uint8_t out[SHA256_LEN])
+{
+	must(EVP_DigestFinal_ex(h->ctx, out, NULL) == 1, "SHA-256");
+}
+
 void wipe(void *p, size_t len)
 {
 	OPENSSL_cleanse(p, len);

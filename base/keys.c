@@ -1,6 +1,6 @@
 /* keys: the installation's secrets as files of 32 bytes in one folder, made once and read at the start. The wrap key stays in memory
- * that is locked and left out of core files where the kernel allows it. Leaves out rotation: a new mac.key would be a new
- * identity for every reporter. */
+ * that is locked and left out of core files where the kernel allows it. A new wrap.key stands beside the
+ * old one until everything was sealed again. Leaves out a new mac.key: it would be a new identity for every reporter. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,7 +18,8 @@ static const char *const names[] = {"mac.key", "wrap.key", "token.key"};
 
 struct keys {
 	struct mac *mac, *token;
-	uint8_t wrap[KEY_LEN];
+	uint8_t wrap[KEY_LEN], old[KEY_LEN];
+	bool has_old;
 };
 
 static enum rc path_of(const char *dir, const char *name, char out[PATH_CAP], struct err *e)
@@ -98,16 +99,63 @@ enum rc keys_create(const char *dir, struct err *e)
 	return rc == RC_OK ? sync_dir(dir, e) : rc;
 }
 
-static enum rc read_key(const char *dir, const char *name, uint8_t key[KEY_LEN], struct err *e)
+static enum rc rename_in(const char *dir, const char *from, const char *to, struct err *e)
+{
+	char a[PATH_CAP], b[PATH_CAP];
+	enum rc rc = path_of(dir, from, a, e);
+
+	if (rc == RC_OK)
+		rc = path_of(dir, to, b, e);
+	if (rc == RC_OK && rename(a, b) != 0)
+		rc = failed(a, "rename", e);
+	return rc;
+}
+
+/* The new key is whole on disk before it takes the old one's name; a crash in between leaves the old one in force or both. */
+enum rc keys_rotate(const char *dir, struct err *e)
+{
+	char old[PATH_CAP], path[PATH_CAP], fresh[PATH_CAP];
+	enum rc rc = path_of(dir, "wrap.old.key", old, e);
+
+	if (rc == RC_OK)
+		rc = path_of(dir, "wrap.key", path, e);
+	if (rc == RC_OK)
+		rc = path_of(dir, "wrap.new.key", fresh, e);
+	if (rc != RC_OK)
+		return rc;
+	if (faccessat(AT_FDCWD, old, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return err_set(e, RC_CONFLICT, "%s: the last rotation is not finished", old);
+	(void)unlink(fresh);
+	rc = write_key(fresh, e);
+	if (rc == RC_OK && link(path, old) != 0)
+		rc = failed(old, "make", e);
+	if (rc == RC_OK)
+		rc = rename_in(dir, "wrap.new.key", "wrap.key", e);
+	return rc == RC_OK ? sync_dir(dir, e) : rc;
+}
+
+enum rc keys_forget_old(const char *dir, struct err *e)
+{
+	char old[PATH_CAP];
+	enum rc rc = path_of(dir, "wrap.old.key", old, e);
+
+	if (rc == RC_OK && unlink(old) != 0)
+		rc = errno == ENOENT ? err_set(e, RC_NONE, "%s: there is none", old)
+				     : failed(old, "remove", e);
+	return rc == RC_OK ? sync_dir(dir, e) : rc;
+}
+
+enum rc key_create(const char *path, struct err *e)
+{
+	return write_key(path, e);
+}
+
+enum rc key_read(const char *path, uint8_t key[KEY_LEN], struct err *e)
 {
 	BUF_OWN struct buf b;
-	char path[PATH_CAP];
-	enum rc rc;
 
 	buf_init(&b, KEY_LEN);
-	rc = path_of(dir, name, path, e);
-	if (rc == RC_OK)
-		rc = file_read(path, true, &b, e);
+	enum rc rc = file_read(path, true, &b, e);
 	if (rc == RC_LIMIT || (rc == RC_OK && b.len != KEY_LEN))
 		rc = err_set(
 			e, RC_INVALID, "%s: a key is a file of exactly %d bytes", path, KEY_LEN);
@@ -116,6 +164,14 @@ static enum rc read_key(const char *dir, const char *name, uint8_t key[KEY_LEN],
 	if (b.ptr != NULL)
 		wipe(b.ptr, b.room);
 	return rc;
+}
+
+static enum rc read_key(const char *dir, const char *name, uint8_t key[KEY_LEN], struct err *e)
+{
+	char path[PATH_CAP];
+	enum rc rc = path_of(dir, name, path, e);
+
+	return rc == RC_OK ? key_read(path, key, e) : rc;
 }
 
 static struct keys *keys_new(void)
@@ -158,6 +214,11 @@ enum rc keys_open(const char *dir, struct keys **out, struct err *e)
 		rc = err_set(e, RC_LIMIT, "%s: out of memory", dir);
 	if (rc == RC_OK)
 		rc = read_key(dir, "wrap.key", k->wrap, e);
+	if (rc == RC_OK) {
+		rc = read_key(dir, "wrap.old.key", k->old, e);
+		k->has_old = rc == RC_OK;
+		rc = rc == RC_NONE ? RC_OK : rc;
+	}
 	wipe(key, sizeof(key));
 	if (rc == RC_OK)
 		*out = TAKE(k);
@@ -182,7 +243,25 @@ void keys_seal(const struct keys *k, struct slice aad, struct slice s, uint8_t *
 	seal(k->wrap, aad, s, out);
 }
 
+bool keys_have_old(const struct keys *k)
+{
+	return k->has_old;
+}
+
+enum rc keys_unseal_by(
+	const struct keys *k, struct slice aad, struct slice s, uint8_t *out, bool *by_old)
+{
+	enum rc rc = unseal(k->wrap, aad, s, out);
+	bool old = rc == RC_INVALID && k->has_old;
+
+	if (old)
+		rc = unseal(k->old, aad, s, out);
+	if (rc == RC_OK && by_old != NULL)
+		*by_old = old;
+	return rc;
+}
+
 enum rc keys_unseal(const struct keys *k, struct slice aad, struct slice s, uint8_t *out)
 {
-	return unseal(k->wrap, aad, s, out);
+	return keys_unseal_by(k, aad, s, out, NULL);
 }

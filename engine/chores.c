@@ -134,7 +134,8 @@ static enum rc write_head(struct chores *c, struct pg *pg, int64_t now_us, struc
 	if (rc != RC_OK)
 		return rc;
 	c->audit_seq = seq;
-	to_syslog(seq, hash);
+	if (conf_bool(c->s.conf, "audit.syslog"))
+		to_syslog(seq, hash);
 	return head_to_file(conf_text(c->s.conf, "audit.heads_file"), line, e);
 }
 

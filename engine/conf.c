@@ -62,6 +62,11 @@ static const struct conf_item items[] = {
 		.def = "audit-heads.log",
 		.help = "File that receives the head of the audit chain after each link; keep a "
 			"copy elsewhere."},
+	{.name = "audit.syslog",
+		.type = CONF_BOOL,
+		.def = "true",
+		.help = "The head goes to syslog, too. A drill turns it off, so that nobody takes "
+			"its chain for the real one."},
 	{.name = "keeper.lease_s",
 		.type = CONF_SPAN_S,
 		.def = "3s",

@@ -23,7 +23,7 @@ PACKAGES_LIBS=(
 PACKAGES_TEST=(
 	clang clang-format llvm libclang-rt-14-dev libfuzzer-14-dev openjdk-17-jre-headless maven
 	python3-pytest python3-psycopg2 python3-redis python3-confluent-kafka python3-requests python3-pip
-	crowdsec-custom-bouncer
+	crowdsec-custom-bouncer pgbackrest prometheus
 	kannel kannel-extras kamailio kamailio-redis-modules kamailio-postgres-modules kamailio-utils-modules sip-tester
 )
 
@@ -64,7 +64,7 @@ packages_quiet_install() {
 set -euo pipefail
 apt=(apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false)
 policy=/usr/sbin/policy-rc.d made_policy='' fresh_pg='' fresh=()
-for one in redis-server kannel kamailio crowdsec-custom-bouncer; do
+for one in redis-server kannel kamailio crowdsec-custom-bouncer prometheus; do
 	dpkg-query -W -f='${db:Status-Status}\n' "$one" 2>/dev/null | grep -qx installed || fresh+=("$one")
 done
 [ -e /etc/postgresql-common/createcluster.conf ] || fresh_pg=1

@@ -23,7 +23,8 @@ LOWER = {
 LEDGER = LOWER["cases"] | {"cases"}
 LOWER["engine"] = LEDGER | {"classifier", "ingest"}
 LOWER["api"] = set(LEDGER)
-LOWER["app"] = LOWER["engine"] | {"engine", "api"}
+LOWER["keep"] = set(LEDGER)
+LOWER["app"] = LOWER["engine"] | {"engine", "api", "keep"}
 
 # The face a room shows to the others.
 FACE = {room: {f"{room}/{room}.h"} for room in LOWER}
