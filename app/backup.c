@@ -89,15 +89,17 @@ int verb_backup(int argc, char **argv)
 		return app_wrong_option("backup");
 	const char *what = optind < argc ? argv[optind] : "make";
 	if (strcmp(what, "key") == 0)
-		return optind + 2 == argc ? end("backup", backup_key_create(argv[optind + 1], &e), &e)
-					  : app_usage("backup", "a file is needed: backup key FILE");
+		return optind + 2 == argc
+			? end("backup", backup_key_create(argv[optind + 1], &e), &e)
+			: app_usage("backup", "a file is needed: backup key FILE");
 	if (optind + 1 < argc)
 		return app_usage("backup", "%s is too much", argv[optind + 1]);
 	bool exporting = strcmp(what, "export") == 0, listing = strcmp(what, "list") == 0;
 	bool verifying = strcmp(what, "verify") == 0;
 	if (!exporting && !listing && !verifying && strcmp(what, "make") != 0)
 		return app_usage("backup", "there is no backup %s", what);
-	if (strcmp(a.type, "full") != 0 && strcmp(a.type, "diff") != 0 && strcmp(a.type, "incr") != 0)
+	if (strcmp(a.type, "full") != 0 && strcmp(a.type, "diff") != 0 &&
+		strcmp(a.type, "incr") != 0)
 		return app_usage("backup", "--type is full, diff or incr");
 	if (exporting && a.to == NULL)
 		return app_usage("backup", "--to DIR is needed");

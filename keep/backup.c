@@ -27,8 +27,8 @@ struct ground {
 static enum rc ground(const struct conf *c, struct ground *out, struct err *e)
 {
 	BUF_OWN struct buf b;
-	struct ground g = {.pgb = {conf_text(c, "backup.pgbackrest"),
-				   conf_text(c, "backup.stanza"), conf_text(c, "backup.user")}};
+	struct ground g = {.pgb = {conf_text(c, "backup.pgbackrest"), conf_text(c, "backup.stanza"),
+				   conf_text(c, "backup.user")}};
 
 	buf_init(&b, 1u << 20);
 	enum rc rc = file_read(g.pgb.conf, false, &b, e);
@@ -72,8 +72,8 @@ enum rc backup_make(const struct conf *c, const char *type, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (two_media(c, &g.repos) != RC_OK)
-		return err_set(e, RC_INVALID, "%s: names one repository, two are needed",
-			g.pgb.conf);
+		return err_set(
+			e, RC_INVALID, "%s: names one repository, two are needed", g.pgb.conf);
 	(void)snprintf(word, sizeof(word), "--type=%s", type);
 	rc = state_gather(c, &s, e);
 	if (rc == RC_OK)
@@ -86,8 +86,8 @@ enum rc backup_make(const struct conf *c, const char *type, struct err *e)
 		if (rc == RC_OK)
 			rc = pgb_newest(&g.pgb, g.repos.key[i], &n, e);
 		if (rc == RC_OK)
-			(void)printf("repository %d: %s, %lld bytes of database\n",
-				g.repos.key[i], n.label, (long long)n.bytes);
+			(void)printf("repository %d: %s, %lld bytes of database\n", g.repos.key[i],
+				n.label, (long long)n.bytes);
 	}
 	for (size_t i = 0; rc == RC_OK && i < conf_count(c, "backup.state_dirs"); i++) {
 		rc = state_store(&s, g.key, conf_at(c, "backup.state_dirs", i), e);
@@ -135,8 +135,8 @@ static void show(const char *what, int64_t made_us, int64_t bytes, const char *m
 	(void)printf("%s\t%s\t%lld\t%s\n", what, at, (long long)bytes, more);
 }
 
-static void look_repo(const struct ground *g, const struct conf *c, int repo, bool read,
-	struct findings *f)
+static void look_repo(
+	const struct ground *g, const struct conf *c, int repo, bool read, struct findings *f)
 {
 	static const char *const verify[] = {"verify", "--output=text", NULL};
 	BUF_OWN struct buf said;
@@ -154,13 +154,14 @@ static void look_repo(const struct ground *g, const struct conf *c, int repo, bo
 	if (rc == RC_OK && read)
 		rc = pgb_run(&g->pgb, repo, verify, BACKUP_S, &said, &e);
 	if (rc == RC_OK && said.len > 0)
-		rc = err_set(&e, RC_INVALID, "%s: damaged: %.*s", what, (int)said.len - 1, said.ptr);
+		rc = err_set(
+			&e, RC_INVALID, "%s: damaged: %.*s", what, (int)said.len - 1, said.ptr);
 	if (rc != RC_OK)
 		complain_of(f, &e);
 }
 
-static void look_state(const struct ground *g, const struct conf *c, const char *dir,
-	struct findings *f)
+static void look_state(
+	const struct ground *g, const struct conf *c, const char *dir, struct findings *f)
 {
 	char path[4096];
 	struct state s = {0};
@@ -178,8 +179,8 @@ static void look_state(const struct ground *g, const struct conf *c, const char 
 	state_done(&s);
 }
 
-static void look_offline(const struct ground *g, const struct conf *c, const char *dir,
-	struct findings *f)
+static void look_offline(
+	const struct ground *g, const struct conf *c, const char *dir, struct findings *f)
 {
 	char path[4096];
 	struct offline o;

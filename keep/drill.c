@@ -13,7 +13,7 @@
 #include "keep/tree.h"
 
 #define PATH_CAP 4096
-#define SERVE_S 120
+#define SERVE_S 30
 
 struct drill {
 	const struct drill_order *o;
@@ -120,10 +120,10 @@ static enum rc start_stand(struct drill *d, struct err *e)
 	char socket[96], log[PATH_CAP];
 
 	complaints_init(&all);
-	enum rc rc = conf_load(
-		d->done.conf_path, d->o->tables, d->o->n_tables, &all, &c, e);
+	enum rc rc = conf_load(d->done.conf_path, d->o->tables, d->o->n_tables, &all, &c, e);
 	if (rc != RC_OK && all.count > 0)
-		err_set(e, rc, "%.*s", (int)(all.text.len < 400 ? all.text.len : 400), all.text.ptr);
+		err_set(e, rc, "%.*s", (int)(all.text.len < 400 ? all.text.len : 400),
+			all.text.ptr);
 	complaints_done(&all);
 	(void)snprintf(socket, sizeof(socket), "%s/redis", d->sockets);
 	(void)snprintf(d->url, sizeof(d->url), "unix://%s", socket);
@@ -154,9 +154,9 @@ static int port_of(const char *log)
 
 	buf_init(&b, 16u << 20);
 	if (file_read(log, false, &b, &e) == RC_OK && b.ptr != NULL) {
-		const char *at = strstr(b.ptr, "listening port=");
+		const char *at = strstr(b.ptr, "\"listening\" port=");
 		if (at != NULL)
-			(void)sscanf(at, "listening port=%d", &port);
+			(void)sscanf(at, "\"listening\" port=%d", &port);
 	}
 	return port;
 }
@@ -168,20 +168,25 @@ static bool sink(void *arg, struct slice piece)
 }
 
 /* Ready but for what it must not reach: the broker. */
-static bool ready(struct http *h)
+static bool ready(struct http *h, char why[200])
 {
-	BUF_OWN struct buf why;
-	struct err e;
+	BUF_OWN struct buf b;
+	struct err e = {0};
 	int status = 0;
 
-	buf_init(&why, 64 * 1024);
-	if (http_get(h, "/readyz", 0, sink, NULL, &status, &why, &e) != RC_OK)
+	buf_init(&b, 64 * 1024);
+	if (http_get(h, "/readyz", 0, sink, NULL, &status, &b, &e) != RC_OK) {
+		(void)snprintf(why, 200, "%.190s", e.text);
 		return false;
-	bool good = status == 200 || status == 503;
-	struct slice rest = buf_slice(&why);
-	for (struct slice line; good && slice_line(&rest, &line);)
-		good = line.len == 0 || slice_starts(line, SLICE("relay"));
-	return good;
+	}
+	struct slice rest = buf_slice(&b);
+	for (struct slice line; slice_line(&rest, &line);)
+		if (line.len > 0 && !slice_starts(line, SLICE("relay"))) {
+			(void)snprintf(
+				why, 200, "%.*s", (int)(line.len < 190 ? line.len : 190), line.ptr);
+			return false;
+		}
+	return status == 200 || status == 503;
 }
 
 static enum rc ask_redis(const struct drill *d, char head[256], struct err *e)
@@ -204,7 +209,7 @@ static enum rc ask_engine(struct drill *d, struct err *e)
 {
 	static const volatile int go_on = 0;
 	OWN(http_close) struct http *h = NULL;
-	char base[64], path[128], head[256] = "";
+	char base[64], path[128], head[256] = "", why[200] = "it does not listen";
 	int64_t until = mono_ms() + SERVE_S * 1000;
 	bool up = false, copied = false;
 	int port = 0, status = 0;
@@ -222,19 +227,20 @@ static enum rc ask_engine(struct drill *d, struct err *e)
 			if (rc != RC_OK)
 				return rc;
 		}
-		up = up || (h != NULL && ready(h));
-		copied = copied || (ask_redis(d, head, e) == RC_OK &&
-			strncmp(head, d->done.list, strlen(d->done.list)) == 0);
+		up = up || (h != NULL && ready(h, why));
+		copied = copied ||
+			(ask_redis(d, head, e) == RC_OK &&
+				strncmp(head, d->done.list, strlen(d->done.list)) == 0);
 	}
 	if (!up || !copied)
-		return err_set(e, RC_INVALID, "after %d s %s", SERVE_S,
-			!up ? "the engine does not serve" : "Redis does not have the list");
-	(void)snprintf(path, sizeof(path), "/v1/feed/changes?list=%s&after=1&wait=0",
-		d->done.old_list);
+		return err_set(e, RC_INVALID, "after %d s the %s: %s", SERVE_S,
+			!up ? "engine does not serve" : "list is not in Redis", !up ? why : head);
+	(void)snprintf(
+		path, sizeof(path), "/v1/feed/changes?list=%s&after=1&wait=0", d->done.old_list);
 	rc = http_get(h, path, 0, sink, NULL, &status, NULL, e);
 	if (rc == RC_OK && status != 410)
-		rc = err_set(e, RC_INVALID,
-			"a subscriber of the old list was answered %d, not 410", status);
+		rc = err_set(e, RC_INVALID, "a subscriber of the old list was answered %d, not 410",
+			status);
 	return rc;
 }
 
@@ -290,6 +296,19 @@ static enum rc all_steps(struct drill *d, struct err *e)
 	return rc;
 }
 
+/* What the scratch engine said last; its log goes with the stand. */
+static void show_log(const struct drill *d)
+{
+	BUF_OWN struct buf b;
+	struct err e;
+
+	buf_init(&b, 16u << 20);
+	if (d->log[0] == '\0' || file_read(d->log, false, &b, &e) != RC_OK || b.len == 0)
+		return;
+	size_t from = b.len > 2000 ? b.len - 2000 : 0;
+	(void)fprintf(stderr, "%.*s\n", (int)(b.len - from), b.ptr + from);
+}
+
 /* The scratch stand holds keys and everybody's numbers: it goes whatever came. */
 static void remove_stand(const struct drill *d)
 {
@@ -314,9 +333,11 @@ enum rc drill_run(const struct drill_order *o, struct err *e)
 	d.order.pgdata = d.pgdata;
 	d.order.keep_running = true;
 	enum rc rc = all_steps(&d, &why);
+	if (rc != RC_OK)
+		show_log(&d);
 	command_end(d.engine);
 	command_end(d.redis);
-	if (d.top[0] != '\0')
+	if (d.done.started)
 		restore_stop(&d.order, d.pgdata);
 	remove_stand(&d);
 	buf_init(&b, 1u << 16);

@@ -43,8 +43,7 @@ enum rc person_forget(struct pg *c, struct slice mac, int64_t at_us, const char 
 static enum rc append(const char *path, struct slice line, struct err *e)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool good = fd >= 0 && write(fd, line.ptr, line.len) == (ssize_t)line.len &&
-		fsync(fd) == 0;
+	bool good = fd >= 0 && write(fd, line.ptr, line.len) == (ssize_t)line.len && fsync(fd) == 0;
 	enum rc rc = good ? RC_OK : err_set(e, RC_INVALID, "%s: %s", path, strerror(errno));
 
 	if (fd >= 0)
@@ -75,7 +74,8 @@ static bool parse(struct slice line, int64_t *at_us, uint8_t mac[MAC_LEN])
 {
 	struct slice at;
 
-	if (!slice_cut(&line, ' ', &at) || time_parse(at, at_us) != RC_OK || line.len != 2 * MAC_LEN)
+	if (!slice_cut(&line, ' ', &at) || time_parse(at, at_us) != RC_OK ||
+		line.len != 2 * MAC_LEN)
 		return false;
 	for (size_t i = 0; i < MAC_LEN; i++) {
 		unsigned v;
@@ -102,10 +102,10 @@ enum rc erasures_replay(struct pg *c, const char *path, int64_t *erased, struct 
 	for (struct slice line; rc == RC_OK && slice_line(&rest, &line);) {
 		line_no++;
 		if (!parse(line, &at_us, mac))
-			return err_set(e, RC_INVALID, "%s:%d: no line of an erasure list", path,
-				line_no);
-		rc = person_forget(c, slice_of((char *)mac, MAC_LEN), at_us, "restore",
-			"erasure list", &n, e);
+			return err_set(
+				e, RC_INVALID, "%s:%d: no line of an erasure list", path, line_no);
+		rc = person_forget(
+			c, slice_of((char *)mac, MAC_LEN), at_us, "restore", "erasure list", &n, e);
 		*erased += rc == RC_OK && n >= 0;
 	}
 	return rc;

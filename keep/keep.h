@@ -31,14 +31,15 @@ struct restore_order {
 	int repo;                  /* 0: the first one that is good */
 	bool stale_ok;             /* by a person who knows what is missing */
 	bool no_erasures;          /* nobody was ever erased, says a person */
-	bool keep_running; /* the database stays up on its private socket, for a drill */
+	bool keep_running;         /* the database stays up on its private socket, for a drill */
 };
 struct restore_done {
 	char dsn[512], conf_path[512], list[40], old_list[40];
 	int64_t files_ms, database_ms, checks_ms; /* what each part took */
-	int64_t newest_us;                        /* of the last thing that was written before the loss */
+	int64_t newest_us; /* of the last thing that was written before the loss */
 	int64_t records, entries, links, erased;
 	int64_t bytes; /* of the database */
+	bool started; /* the database was started, and is restore_stop's when it was kept running */
 };
 /* The files, the database to the end of its log, a new lineage of the list, the erasures, the checks. Only then may anybody connect. */
 MUST_USE enum rc restore_run(

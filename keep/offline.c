@@ -27,8 +27,8 @@ enum rc offline_find(const char *dir, char out[4096], struct err *e)
 	}
 	DIR *d = opendir(dir);
 	if (d == NULL)
-		return err_set(e, errno == ENOENT ? RC_NONE : RC_INVALID, "%s: %s", dir,
-			strerror(errno));
+		return err_set(
+			e, errno == ENOENT ? RC_NONE : RC_INVALID, "%s: %s", dir, strerror(errno));
 	for (struct dirent *f; (f = readdir(d)) != NULL;)
 		if (strncmp(f->d_name, COPY_PREFIX, sizeof(COPY_PREFIX) - 1) == 0 &&
 			strchr(f->d_name, '.') == NULL && strcmp(f->d_name, best) > 0)
@@ -55,9 +55,9 @@ static enum rc seal_manifest(const char *dir, struct slice manifest, int repo, i
 	(void)snprintf(path, sizeof(path), "%s/" MANIFEST, dir);
 	enum rc rc = file_write_new(path, 0644, manifest, e);
 	(void)snprintf(path, sizeof(path), "%s/" MANIFEST_SEAL, dir);
-	return rc == RC_OK ? file_write_new(path, 0644,
-				     slice_of((char *)sealed, (size_t)n + SEAL_EXTRA), e)
-			   : rc;
+	return rc == RC_OK
+		? file_write_new(path, 0644, slice_of((char *)sealed, (size_t)n + SEAL_EXTRA), e)
+		: rc;
 }
 
 /* The manifest, when it is the one that was sealed. */
@@ -87,8 +87,8 @@ static enum rc open_manifest(const char *dir, const uint8_t key[KEY_LEN], struct
 	sha256(buf_slice(manifest), sum);
 	buf_hex(&want, sum, sizeof(sum));
 	if (strcmp(hex, want.ptr) != 0)
-		return err_set(e, RC_INVALID, "%s: the manifest was changed after it was sealed",
-			dir);
+		return err_set(
+			e, RC_INVALID, "%s: the manifest was changed after it was sealed", dir);
 	return RC_OK;
 }
 
@@ -122,7 +122,8 @@ static enum rc copy_state(const struct conf *c, const char *to, struct tree *one
 
 	for (size_t i = 0; i < conf_count(c, "backup.state_dirs"); i++) {
 		rc = state_newest(conf_at(c, "backup.state_dirs", i), newest, e);
-		if (rc == RC_OK && strcmp(strrchr(newest, '/'), best[0] != '\0' ? strrchr(best, '/') : "") > 0)
+		if (rc == RC_OK &&
+			strcmp(strrchr(newest, '/'), best[0] != '\0' ? strrchr(best, '/') : "") > 0)
 			(void)snprintf(best, sizeof(best), "%s", newest);
 	}
 	if (best[0] == '\0')

@@ -11,5 +11,4 @@ MUST_USE enum rc person_forget(struct pg *c, struct slice mac, int64_t at_us, co
 MUST_USE enum rc erasures_append(
 	const struct conf *c, struct slice mac, int64_t at_us, struct err *e);
 /* Replays the lines of a file. RC_NONE: there is no such file; RC_INVALID: a line that is none. */
-MUST_USE enum rc erasures_replay(
-	struct pg *c, const char *path, int64_t *erased, struct err *e);
+MUST_USE enum rc erasures_replay(struct pg *c, const char *path, int64_t *erased, struct err *e);

@@ -62,7 +62,10 @@ static enum rc read_newest(struct slice text, int repo, struct pgb_newest *out, 
 		return err_set(e, RC_LIMIT, "out of memory");
 	enum rc rc = json_parse(p, text, &all, e);
 	if (rc != RC_OK)
-		return err_wrap(e, rc, "what pgbackrest info says");
+		return err_set(e, RC_INVALID,
+			"repository %d: what pgBackRest says of it cannot be read: another cipher "
+			"key, or damage",
+			repo);
 	struct json_iter it = json_iter(all);
 	if (!json_next(&it, &k, &one))
 		return err_set(e, RC_NONE, "repository %d: knows no such stanza", repo);
@@ -70,8 +73,8 @@ static enum rc read_newest(struct slice text, int repo, struct pgb_newest *out, 
 		struct json code = json_get(json_get(status, "status"), "code");
 		struct slice why = json_text(json_get(json_get(status, "status"), "message"));
 		if (json_int(json_get(status, "key")) == repo && json_int(code) != 0)
-			return err_set(e, RC_INVALID, "repository %d: %.*s", repo, (int)why.len,
-				why.ptr);
+			return err_set(
+				e, RC_INVALID, "repository %d: %.*s", repo, (int)why.len, why.ptr);
 	}
 	struct pgb_newest n = {0};
 	for (struct json_iter b = json_iter(json_get(one, "backup")); json_next(&b, &k, &backup);) {
@@ -79,8 +82,8 @@ static enum rc read_newest(struct slice text, int repo, struct pgb_newest *out, 
 		if (json_int(json_get(json_get(backup, "database"), "repo-key")) != repo)
 			continue;
 		if (json_bool(json_get(backup, "error")))
-			return err_set(e, RC_INVALID, "repository %d: a backup has page errors",
-				repo);
+			return err_set(
+				e, RC_INVALID, "repository %d: a backup has page errors", repo);
 		n.count++;
 		if (stop * US_PER_S <= n.stop_us)
 			continue;

@@ -26,6 +26,7 @@ struct restore {
 	int repo;
 	char work[64]; /* short: sockets are in it */
 	char conf[128];
+	bool started; /* ours to stop; never the server that was here before */
 };
 
 static int64_t mono_ms(void)
@@ -149,16 +150,16 @@ static enum rc write_pgbackrest(struct restore *r, struct err *e)
 	struct slice text;
 	enum rc rc = state_file(&r->state, r->state.pgbackrest, &text, e);
 
+	buf_init(&b, 1u << 20);
 	if (rc != RC_OK)
 		return rc;
-	buf_init(&b, 1u << 20);
 	buf_add(&b, SLICE("[global]\n"));
 	(void)snprintf(prefix, sizeof(prefix), "repo%d-cipher", r->repo);
 	(void)snprintf(path, sizeof(path), "repo%d-path", r->repo);
 	for (struct slice line; slice_line(&text, &line);) {
 		line = slice_trim(line);
-		bool ours = slice_starts(line,
-			r->offline.dir[0] != '\0' ? slice_str(prefix) : SLICE("repo"));
+		bool ours = slice_starts(
+			line, r->offline.dir[0] != '\0' ? slice_str(prefix) : SLICE("repo"));
 		if (!ours)
 			continue;
 		buf_add(&b, line);
@@ -168,7 +169,8 @@ static enum rc write_pgbackrest(struct restore *r, struct err *e)
 		buf_fmt(&b, "%s=%s/repo\n", path, r->offline.dir);
 	for (size_t i = 0; i < 3; i++)
 		buf_fmt(&b, "%s-path=%s\n", (const char *[]){"lock", "log", "spool"}[i], r->work);
-	buf_fmt(&b, "log-level-file=off\nlog-level-console=warn\nprocess-max=2\n[%s]\npg1-path=%s\n",
+	buf_fmt(&b,
+		"log-level-file=off\nlog-level-console=warn\nprocess-max=2\n[%s]\npg1-path=%s\n",
 		r->state.stanza, r->o->pgdata);
 	(void)snprintf(r->conf, sizeof(r->conf), "%s/pgbackrest.conf", r->work);
 	return put_file(r, "pgbackrest.conf", &b, e);
@@ -226,9 +228,9 @@ static enum rc first_good(struct restore *r, const struct pgb *p, struct err *e)
 	struct repos repos;
 	enum rc rc;
 
+	buf_init(&b, 1u << 20);
 	if (r->offline.dir[0] != '\0')
 		return pgb_newest(p, r->repo, &n, e);
-	buf_init(&b, 1u << 20);
 	rc = file_read(r->conf, false, &b, e);
 	if (rc == RC_OK)
 		rc = repos_read(buf_slice(&b), r->conf, &repos, e);
@@ -253,12 +255,13 @@ static enum rc ctl(const struct restore *r, const char *what, struct err *e)
 
 	command_init(&c, r->user, group);
 	(void)snprintf(path, sizeof(path), "%s/pg_ctl", r->pg_bin);
-	(void)snprintf(options, sizeof(options), "-c config_file=%s/postgresql.conf -c archive_mode=off",
-		r->work);
+	(void)snprintf(options, sizeof(options),
+		"-c config_file=%s/postgresql.conf -c archive_mode=off", r->work);
 	(void)snprintf(log, sizeof(log), "%s/postgres.log", r->work);
 	const char *start[] = {path, "-D", r->o->pgdata, "-l", log, "-s", "-w", "-t", "86400", "-o",
 		options, "start"};
-	const char *stop[] = {path, "-D", r->o->pgdata, "-s", "-w", "-t", "600", "-m", "fast", "stop"};
+	const char *stop[] = {
+		path, "-D", r->o->pgdata, "-s", "-w", "-t", "600", "-m", "fast", "stop"};
 	bool starting = strcmp(what, "start") == 0;
 	size_t n = starting ? ARRAY_LEN(start) : ARRAY_LEN(stop);
 	for (size_t i = 0; i < n; i++)
@@ -315,8 +318,10 @@ static enum rc database(struct restore *r, struct restore_done *out, struct pg *
 
 	if (rc == RC_OK)
 		rc = pgb_run(&p, r->repo, words, RECOVERY_S, NULL, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		r->started = true;
 		rc = ctl(r, "start", e);
+	}
 	if (rc != RC_OK)
 		return rc;
 	(void)snprintf(out->dsn, sizeof(out->dsn), "host=%s port=5432 user=%s dbname=%s", r->work,
@@ -350,8 +355,8 @@ static enum rc steps(struct restore *r, struct restore_done *out, struct err *e)
 		rc = prepare(r, e);
 	if (rc != RC_OK)
 		return rc;
-	(void)snprintf(out->conf_path, sizeof(out->conf_path), "%s%.400s", r->o->root,
-		r->state.conf_path);
+	(void)snprintf(
+		out->conf_path, sizeof(out->conf_path), "%s%.400s", r->o->root, r->state.conf_path);
 	out->files_ms = mono_ms() - at;
 	at = mono_ms();
 	rc = database(r, out, &pg, e);
@@ -368,7 +373,7 @@ static enum rc steps(struct restore *r, struct restore_done *out, struct err *e)
 void restore_stop(const struct restore_order *o, const char *pgdata)
 {
 	struct restore r = {.o = o,
-		.user = o->user != NULL  ? o->user
+		.user = o->user != NULL   ? o->user
 			: o->conf != NULL ? conf_text(o->conf, "backup.user")
 					  : "postgres",
 		.pg_bin = o->pg_bin != NULL ? o->pg_bin
@@ -398,7 +403,7 @@ static void clean(const struct restore *r)
 enum rc restore_run(const struct restore_order *o, struct restore_done *out, struct err *e)
 {
 	struct restore r = {.o = o,
-		.user = o->user != NULL  ? o->user
+		.user = o->user != NULL   ? o->user
 			: o->conf != NULL ? conf_text(o->conf, "backup.user")
 					  : "postgres",
 		.pg_bin = o->pg_bin != NULL ? o->pg_bin
@@ -407,7 +412,8 @@ enum rc restore_run(const struct restore_order *o, struct restore_done *out, str
 
 	*out = (struct restore_done){0};
 	enum rc rc = steps(&r, out, e);
-	if (rc != RC_OK || !o->keep_running)
+	out->started = r.started;
+	if (r.started && (rc != RC_OK || !o->keep_running))
 		restore_stop(o, o->pgdata);
 	if (rc == RC_OK)
 		rc = o->keep_running ? RC_OK : drop_recovery_settings(&r, e);

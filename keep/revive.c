@@ -28,8 +28,7 @@ static enum rc lineage(struct pg *c, struct restore_done *out, struct err *e)
 	if (rc == RC_OK)
 		rc = pg_run(c, newest, NULL, 0, &last, e);
 	if (rc == RC_OK && pg_rows(old) > 0)
-		(void)snprintf(
-			out->old_list, sizeof(out->old_list), "%s", pg_text(old, 0, 0).ptr);
+		(void)snprintf(out->old_list, sizeof(out->old_list), "%s", pg_text(old, 0, 0).ptr);
 	if (rc == RC_OK) {
 		out->newest_us = pg_time_us(last, 0, 0);
 		rc = pg_script(c, lineage_sql, e);
@@ -51,8 +50,8 @@ static enum rc forget_again(struct pg *c, const struct state *s, const struct re
 	(void)s;
 	for (const char **f = o->erasures; rc == RC_OK && f != NULL && *f != NULL; f++, lists++)
 		rc = erasures_replay(c, *f, erased, e);
-	for (size_t i = 0; rc == RC_OK && o->conf != NULL &&
-		i < conf_count(o->conf, "privacy.erasure_files");
+	for (size_t i = 0;
+		rc == RC_OK && o->conf != NULL && i < conf_count(o->conf, "privacy.erasure_files");
 		i++) {
 		rc = erasures_replay(c, conf_at(o->conf, "privacy.erasure_files", i), erased, e);
 		lists += rc == RC_OK;
@@ -105,8 +104,7 @@ static enum rc check_list(struct pg *c, int64_t *entries, struct err *e)
 	return RC_OK;
 }
 
-static enum rc check_books(
-	struct pg *c, const struct state *s, int64_t *records, struct err *e)
+static enum rc check_books(struct pg *c, const struct state *s, int64_t *records, struct err *e)
 {
 	static const char sql[] = "SELECT coalesce(sum(records), 0)::bigint, "
 				  "coalesce(sum(abs(missing)), 0)::bigint FROM conservation";
@@ -117,8 +115,8 @@ static enum rc check_books(
 		return rc;
 	*records = pg_int(r, 0, 0);
 	if (pg_int(r, 0, 1) != 0)
-		return err_set(e, RC_INVALID, "%" PRId64 " records are in no book",
-			pg_int(r, 0, 1));
+		return err_set(
+			e, RC_INVALID, "%" PRId64 " records are in no book", pg_int(r, 0, 1));
 	if (*records < s->records)
 		return err_set(e, RC_INVALID,
 			"%" PRId64 " records are there, the backup had seen %" PRId64, *records,
@@ -153,8 +151,8 @@ enum rc revive(struct pg *c, const struct state *s, const struct restore_order *
 		rc = lineage(c, out, e);
 	if (rc == RC_OK)
 		rc = forget_again(c, s, o, &out->erased, e);
-	(void)snprintf(line, sizeof(line), "restore list=%s was=%s erased=%" PRId64 "\n",
-		out->list, out->old_list, out->erased);
+	(void)snprintf(line, sizeof(line), "restore list=%s was=%s erased=%" PRId64 "\n", out->list,
+		out->old_list, out->erased);
 	if (rc == RC_OK)
 		rc = audit_append(c, now_us, "restore", "restore", slice_str(line), e);
 	if (rc == RC_OK)

@@ -60,8 +60,7 @@ static enum rc start(const struct command *c, int out_fd, int err_fd, pid_t *pid
 	int no = posix_spawnp(pid, c->argv[0], &fa, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&fa);
 	if (no != 0)
-		return err_set(
-			e, RC_RETRY, "%s cannot be started: %s", name_of(c), strerror(no));
+		return err_set(e, RC_RETRY, "%s cannot be started: %s", name_of(c), strerror(no));
 	return RC_OK;
 }
 
@@ -143,8 +142,8 @@ enum rc command_run(const struct command *c, int deadline_s, struct buf *out, st
 		drain((int[2]){a[0], b[0]}, to, until_us);
 		if (!reap(pid, until_us, &status)) {
 			command_end(pid);
-			rc = err_set(e, RC_RETRY, "%s did not end within %d s", name_of(c),
-				deadline_s);
+			rc = err_set(
+				e, RC_RETRY, "%s did not end within %d s", name_of(c), deadline_s);
 		} else {
 			rc = judge(c, status, &said, e);
 		}

@@ -48,9 +48,9 @@ static enum rc add_file(struct buf *out, const char *path, unsigned mode, struct
 	buf_add(out, buf_slice(&b));
 	if (b.ptr != NULL)
 		explicit_bzero(b.ptr, b.room);
-	return out->failed ? err_set(e, RC_LIMIT, "the state is larger than %zu MiB",
-				     STATE_MAX >> 20)
-			   : RC_OK;
+	return out->failed
+		? err_set(e, RC_LIMIT, "the state is larger than %zu MiB", STATE_MAX >> 20)
+		: RC_OK;
 }
 
 static enum rc add_path(struct buf *out, const char *path, struct err *e)
@@ -99,7 +99,8 @@ static enum rc ask(struct pg *c, struct state *s, struct err *e)
 		return rc;
 	s->schema = pg_int(r, 0, 0);
 	s->records = pg_int(r, 0, 1);
-	(void)snprintf(s->list, sizeof(s->list), "%s", pg_null(r, 0, 2) ? "" : pg_text(r, 0, 2).ptr);
+	(void)snprintf(
+		s->list, sizeof(s->list), "%s", pg_null(r, 0, 2) ? "" : pg_text(r, 0, 2).ptr);
 	s->release = pg_int(r, 0, 3);
 	s->count = pg_int(r, 0, 4);
 	s->audit_seq = pg_int(r, 0, 5);
@@ -237,8 +238,7 @@ static enum rc read_head(struct state *s, struct err *e)
 	return RC_OK;
 }
 
-enum rc state_load(
-	const char *path, const uint8_t key[KEY_LEN], struct state *out, struct err *e)
+enum rc state_load(const char *path, const uint8_t key[KEY_LEN], struct state *out, struct err *e)
 {
 	const size_t magic = sizeof(MAGIC) - 1;
 	BUF_OWN struct buf b;
@@ -277,8 +277,8 @@ enum rc state_newest(const char *dir, char out[4096], struct err *e)
 	DIR *d = opendir(dir);
 
 	if (d == NULL)
-		return err_set(e, errno == ENOENT ? RC_NONE : RC_INVALID, "%s: %s", dir,
-			strerror(errno));
+		return err_set(
+			e, errno == ENOENT ? RC_NONE : RC_INVALID, "%s: %s", dir, strerror(errno));
 	for (struct dirent *f; (f = readdir(d)) != NULL;)
 		if (strncmp(f->d_name, STATE_PREFIX, sizeof(STATE_PREFIX) - 1) == 0 &&
 			strstr(f->d_name, STATE_SUFFIX) != NULL && strcmp(f->d_name, best) > 0)
@@ -347,7 +347,8 @@ static bool same_bytes(const char *path, struct slice bytes)
 }
 
 /* write: false only looks whether anything is in the way. */
-static enum rc unpack(const struct state *s, const char *root, bool write, int *files, struct err *e)
+static enum rc unpack(
+	const struct state *s, const char *root, bool write, int *files, struct err *e)
 {
 	struct slice rest = files_of(s);
 	char path[PATH_CAP], dir[PATH_CAP];

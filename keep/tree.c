@@ -40,8 +40,7 @@ static enum rc put(struct tree *t, const char *path, int64_t size, struct err *e
 {
 	if (t->count == t->room) {
 		size_t room = t->room == 0 ? 1024 : t->room * 2;
-		struct tree_file *at =
-			room > FILES_MAX ? NULL : realloc(t->at, room * sizeof(*at));
+		struct tree_file *at = room > FILES_MAX ? NULL : realloc(t->at, room * sizeof(*at));
 		if (at == NULL)
 			return err_set(e, RC_LIMIT, "%s: too many files", path);
 		t->at = at;
@@ -311,13 +310,15 @@ void tree_write(const struct tree *t, const char *prefix, struct buf *out)
 
 /* ---- checking ---- */
 
-static enum rc check_one(const char *top, struct slice line, char *name, int64_t *bytes, struct err *e)
+static enum rc check_one(
+	const char *top, struct slice line, char *name, int64_t *bytes, struct err *e)
 {
 	char path[PATH_CAP], hex[SHA256_LEN * 2 + 1];
 	uint8_t sum[SHA256_LEN];
 	int64_t size = 0;
 	BUF_OWN struct buf got;
 
+	buf_init(&got, sizeof(hex));
 	if (line.len < 67 || line.len - 66 >= PATH_CAP || memcmp(line.ptr + 64, "  ", 2) != 0)
 		return err_set(e, RC_INVALID, "%s: the manifest has a line that is none", top);
 	(void)snprintf(hex, sizeof(hex), "%.64s", line.ptr);
@@ -327,7 +328,6 @@ static enum rc check_one(const char *top, struct slice line, char *name, int64_t
 		rc = tree_sum(path, sum, &size, e);
 	if (rc != RC_OK)
 		return rc;
-	buf_init(&got, sizeof(hex));
 	buf_hex(&got, sum, sizeof(sum));
 	if (got.failed || strcmp(got.ptr, hex) != 0)
 		return err_set(e, RC_INVALID, "%s: is not what was copied (%lld bytes)", path,

@@ -20,8 +20,7 @@ MUST_USE enum rc tree_list(const char *top, const char *skip, struct tree *out, 
 /* Copies them to `to`, which is made, with mode and, for root, owner of the original; sums are filled in. Everything is on disk when it returns. */
 MUST_USE enum rc tree_copy(const char *top, const char *to, struct tree *t, struct err *e);
 /* Hashes one file. */
-MUST_USE enum rc tree_sum(
-	const char *path, uint8_t sum[SHA256_LEN], int64_t *size, struct err *e);
+MUST_USE enum rc tree_sum(const char *path, uint8_t sum[SHA256_LEN], int64_t *size, struct err *e);
 /* Lines "hash  path" as sha256sum has them. */
 void tree_write(const struct tree *t, const char *prefix, struct buf *out);
 /* Every line of a manifest is there, as it says, and nothing besides except `own` names at the top. RC_INVALID: e names the first file. */

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 
+import psycopg2
 import pytest
 
 import harness
@@ -92,14 +93,9 @@ def keep(tmp_path_factory):
 @pytest.fixture(scope="module")
 def live(keep, stand, tmp_path_factory):
     """An installation at work with a backup behind it and records after the backup; its database is the one with the archive."""
-    import itertools
-
     stand.topic("outcomes", 1)
     dsn = f"host={keep.host} port={keep.port} user=khien dbname=khien"
     it = harness.Site(stand, tmp_path_factory.mktemp("keep") / "site", 15, partitions=2, dsn=dsn, **keep.settings())
-    it._db = None
-    it.stand_connect = stand.connect
-    it.rows_of = lambda query: rows(dsn, query)
     it.prepare()
     it.engine = it.start()
     it.engine.wait_ready()
@@ -114,8 +110,6 @@ def live(keep, stand, tmp_path_factory):
 
 
 def rows(dsn, query):
-    import psycopg2
-
     db = psycopg2.connect(dsn)
     db.autocommit = True
     try:
@@ -143,7 +137,9 @@ def listed(dsn):
 
 
 def report_of(text):
-    return dict(line.split(" ", 1) for line in text.splitlines())
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("drill "))
+    return dict(line.split(" ", 1) for line in lines[start:])
 
 
 def archive_now(live):
@@ -174,3 +170,158 @@ def test_a_drill_restores_everything_elsewhere(keep, live):
     assert not [p for p in keep.dir.iterdir() if p.name.startswith("khien-drill")]
     # nothing was touched
     assert live.engine.alive() and listed(live.dsn) == {"84912345678", "84912345679", "84912345680"}
+
+
+@pytest.fixture(scope="module")
+def offline(keep, live):
+    archive_now(live)
+    where = keep.dir / "offline"
+    where.mkdir()
+    copy = pathlib.Path(keep.khien("backup", "export", "-c", live.conf, "--to", where).stdout.strip())
+    assert copy.parent == where and run("sha256sum", "--quiet", "-c", "MANIFEST", cwd=copy) == ""
+    return copy
+
+
+def verify_offline(keep, live, copy):
+    return keep.khien("backup", "list", "-c", live.conf, "--offline", copy, check=False)
+
+
+def test_an_offline_copy_that_is_not_what_was_copied_is_refused(keep, live, offline, tmp_path):
+    assert verify_offline(keep, live, offline).returncode == 0
+    files = sorted((p for p in (offline / "repo").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    data, kept = files[-1], files[-1].read_bytes()
+
+    def refused(why):
+        got = verify_offline(keep, live, offline)
+        assert got.returncode == 1 and why in got.stderr, got.stderr
+        to = tmp_path / "never"
+        done = keep.khien("restore", "--offline", offline, "--key", keep.dir / "backup.key", "--pgdata", to, check=False)
+        assert done.returncode == 1 and not to.exists(), done.stderr
+
+    data.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    refused("is not what was copied")
+    data.write_bytes(kept[: len(kept) // 2])
+    refused("is not what was copied")
+    data.unlink()
+    refused("No such file")
+    data.write_bytes(kept)
+    (offline / "repo/more").write_bytes(b"x")
+    refused("the manifest names")
+    (offline / "repo/more").unlink()
+    manifest = (offline / "MANIFEST").read_bytes()
+    (offline / "MANIFEST").write_bytes(b"".join(manifest.splitlines(True)[1:]))
+    refused("changed after it was sealed")
+    (offline / "MANIFEST").write_bytes(manifest)
+    state = (offline / "state.khs").read_bytes()
+    (offline / "state.khs").write_bytes(b"")
+    refused("is not what was copied")
+    (offline / "state.khs").write_bytes(state)
+    other = tmp_path / "other.key"
+    keep.khien("backup", "key", other)
+    wrong = keep.khien("restore", "--offline", offline, "--key", other, "--pgdata", tmp_path / "pg", check=False)
+    assert wrong.returncode == 1 and "another backup key" in wrong.stderr
+    assert verify_offline(keep, live, offline).returncode == 0
+
+
+def aged(site, **settings):
+    site.settings = {**site.settings, **settings}
+    try:
+        return site.configure("aged")
+    finally:
+        for name in settings:
+            site.settings.pop(name)
+
+
+def test_what_is_stale_is_red(keep, live, offline, tmp_path):
+    conf = aged(live, backup__max_age="1s", backup__offline_max_age="1s")
+
+    def stale():
+        got = keep.khien("backup", "list", "-c", conf, "--offline", offline, check=False)
+        return got.returncode == 1 and got.stderr.count("stale") == 5
+
+    wait_for("a second has gone by", stale, 20)
+    words = ("restore", "-c", conf, "--offline", offline, "--pgdata", tmp_path / "pg", "--root", tmp_path / "root")
+    got = keep.khien(*words, check=False)
+    assert got.returncode == 1 and "stale" in got.stderr and not (tmp_path / "pg").exists()
+
+
+def test_damage_in_a_repository_is_red(keep, live):
+    victim = max((p for p in (keep.dir / "one/backup").rglob("*.zst")), key=lambda p: p.stat().st_size)
+    kept = victim.read_bytes()
+    for broken in (kept[:100] + b"damage" + kept[106:], kept[:1000], b""):
+        victim.write_bytes(broken)
+        got = keep.khien("backup", "verify", "-c", live.conf, check=False)
+        assert got.returncode == 1 and "repository 1: damaged" in got.stderr, got.stderr
+    victim.write_bytes(kept)
+    text = keep.pgbackrest.read_text()
+    keep.pgbackrest.write_text(text.replace("wunderbar", "wonderful"))
+    got = keep.khien("backup", "verify", "-c", live.conf, check=False)
+    assert got.returncode == 1 and "repository 2" in got.stderr
+    keep.pgbackrest.write_text(text)
+    (keep.dir / "one").rename(keep.dir / "one.away")
+    (keep.dir / "one").mkdir()
+    shutil.chown(keep.dir / "one", OWNER, OWNER)
+    got = keep.khien("backup", "verify", "-c", live.conf, check=False)
+    assert got.returncode == 1 and "repository 1" in got.stderr
+    (keep.dir / "one").rmdir()
+    (keep.dir / "one.away").rename(keep.dir / "one")
+    state = max((keep.dir / "state-two").iterdir())
+    kept = state.read_bytes()
+    state.write_bytes(kept[:-5])
+    got = keep.khien("backup", "verify", "-c", live.conf, check=False)
+    assert got.returncode == 1 and "does not open" in got.stderr
+    state.write_bytes(kept)
+    assert keep.khien("backup", "verify", "-c", live.conf).returncode == 0
+
+
+def test_a_restore_never_goes_over_a_database(keep, live, tmp_path):
+    beside = keep.khien("restore", "-c", live.conf, "--pgdata", tmp_path / "new", "--no-erasures", check=False)
+    assert beside.returncode == 1 and "the configured database answers" in beside.stderr
+    over = keep.khien("restore", "-c", live.conf, "--pgdata", keep.data, "--no-erasures", check=False)
+    assert over.returncode == 1 and "is not empty" in over.stderr
+    assert rows(live.dsn, "SELECT 1") == [(1,)]
+    assert live.engine.alive()
+
+
+def test_the_offline_copy_alone_is_the_whole_installation_again(keep, live, offline, stand):
+    """Database, repositories, keys and configuration are gone. What came after the copy comes again from Kafka, which also
+    brings what the copy has: duplicates, all of them."""
+    live.produce([scam("0912345681", r) for r in range(20, 25)])
+    settle(live)
+    old = rows(live.dsn, "SELECT list, release FROM list_head")[0]
+    live.engine.stop()
+    live.engines.clear()
+    keep.ctl("-m", "immediate", "stop")
+    shutil.rmtree(keep.data)
+    for name in ("one", "two", "state-one", "state-two"):
+        shutil.rmtree(keep.dir / name)
+    root, pgdata = keep.dir / "new-machine", keep.dir / "new-pg"
+    words = ["restore", "--offline", offline.parent, "--key", keep.dir / "backup.key", "--pgdata", pgdata, "--root", root, "--user", OWNER]
+    without = keep.khien(*words, check=False)
+    assert without.returncode == 1 and "erasure list" in without.stderr
+    shutil.rmtree(pgdata)
+    shutil.rmtree(root)
+    got = keep.khien(*words, "--erasures", keep.dir / "erased/list")
+    assert "records 15, entries 3" in got.stdout, got.stdout
+    assert (root / str(live.stand.dir / "keys/wrap.key").lstrip("/")).read_bytes() == (live.stand.dir / "keys/wrap.key").read_bytes()
+    with open(pgdata / "postgresql.conf", "a", encoding="utf-8") as out:
+        out.write("archive_mode = off\n")
+    keep.ctl("start", data=pgdata)
+    keep.data = pgdata
+    # an earlier offset is no harm: all of it is there already
+    rows(live.dsn, "UPDATE part SET next_offset = 0")
+    before = dict(rows(live.dsn, "SELECT s.value, st.votes FROM standing st JOIN sender s ON s.id = st.sender WHERE service = 1"))
+    live.engine = live.start("again")
+    live.engine.wait_ready()
+    wait_for(lambda: str(rows(live.dsn, "SELECT * FROM part")), lambda: rows(live.dsn, "SELECT sum(next_offset) FROM part")[0][0] == 20, 60)
+    settle(live)
+    assert rows(live.dsn, "SELECT sum(duplicates), sum(accepted), sum(quarantined) FROM part")[0] == (15, 20, 0)
+    after = dict(rows(live.dsn, "SELECT s.value, st.votes FROM standing st JOIN sender s ON s.id = st.sender WHERE service = 1"))
+    assert {k: after[k] for k in before} == before and after["84912345681"] == 5
+    assert listed(live.dsn) == {f"8491234567{n}" for n in (8, 9)} | {f"8491234568{n}" for n in (0, 1)}
+    fresh = rows(live.dsn, "SELECT list, release, count, encode(digest, 'hex') FROM list_head")[0]
+    assert fresh[0] != old[0]
+    wait_for("Redis follows", lambda: live.redis.get("blk:gen") == "|".join(map(str, fresh)), 30)
+    gone = live.engine.get(f"/v1/feed/changes?list={old[0]}&after={old[1]}&wait=0")
+    assert gone.status_code == 410, gone.text
+    assert live.engine.get("/v1/lookup/0912345681?service=voice").status_code == 200
