@@ -85,7 +85,7 @@ static bool recognise(struct api *a, struct exchange *x, struct request *r)
 		: r->route->place == WITH_DATABASE        ? TOKENS_OLD_US
 						   : a->stale_max_s * US_PER_S + TOKENS_OLD_US;
 	enum rc rc = tokens_get(
-		a->tokens, mac, a->s.clk->now_us(a->s.clk), api_mono(a), old_max_us, &r->who);
+		a->tokens, mac, a->s.clk->now_us(a->s.clk), r->started_us, old_max_us, &r->who);
 	if (rc == RC_DENIED)
 		return unauthorized(x);
 	r->known = rc == RC_OK;
@@ -192,10 +192,10 @@ static void done(void *arg, struct exchange *x, int status)
 	struct request *r = request_of(x);
 	const char *route = r != NULL && r->route != NULL ? r->route->path : "-";
 	int64_t mono_us = api_mono(a);
-	char code[8];
+	const char code[] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
+		(char)('0' + status % 10), '\0'};
 	long left_out;
 
-	snprintf(code, sizeof(code), "%d", status);
 	metric_add(metric_at(a->m.requests, route, code, NULL), 1);
 	if (r != NULL && r->route != NULL && !r->waited)
 		metric_observe(metric_at(a->m.seconds, route, NULL, NULL),

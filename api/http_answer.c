@@ -16,12 +16,20 @@
 #define PIECE_US \
 	(30 * US_PER_S) /* who takes longer for one piece of a stream is cut off, and may come again */
 
+static void copy_text(char *out, size_t room, const char *text)
+{
+	size_t n = strnlen(text, room - 1);
+
+	memcpy(out, text, n);
+	out[n] = '\0';
+}
+
 void x_set_header(struct exchange *x, const char *name, const char *value)
 {
 	if (x->headers == MAX_HEADERS)
 		return;
-	snprintf(x->header[x->headers].name, sizeof(x->header[0].name), "%s", name);
-	snprintf(x->header[x->headers].value, sizeof(x->header[0].value), "%s", value);
+	copy_text(x->header[x->headers].name, sizeof(x->header[0].name), name);
+	copy_text(x->header[x->headers].value, sizeof(x->header[0].value), value);
 	x->headers++;
 }
 

@@ -119,6 +119,13 @@ static uint64_t next_id(_Atomic uint64_t *ids)
 	return z ^ z >> 31;
 }
 
+static void hex_id(uint64_t id, char *out)
+{
+	for (int i = 0; i < 16; i++)
+		out[i] = "0123456789abcdef"[id >> (60 - 4 * i) & 15];
+	out[16] = '\0';
+}
+
 /* A caller's id is kept when it is short and harmless, else we make one. */
 void request_id_set(struct exchange *x)
 {
@@ -133,8 +140,7 @@ void request_id_set(struct exchange *x)
 	if (fine)
 		snprintf(x->request_id, sizeof(x->request_id), "%.*s", (int)given.len, given.ptr);
 	else
-		snprintf(x->request_id, sizeof(x->request_id), "%016llx",
-			(unsigned long long)next_id(&x->http->ids));
+		hex_id(next_id(&x->http->ids), x->request_id);
 }
 
 /* ---- what a request must not be ---- */

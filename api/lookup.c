@@ -87,8 +87,12 @@ static void set_age(struct exchange *x, int64_t age_s)
 {
 	char age[24];
 
-	snprintf(age, sizeof(age), "%lld", (long long)age_s);
-	x_set_header(x, "Age", age);
+	if (age_s == 0)
+		x_set_header(x, "Age", "0");
+	else {
+		snprintf(age, sizeof(age), "%lld", (long long)age_s);
+		x_set_header(x, "Age", age);
+	}
 }
 
 void handle_lookup(struct api *a, struct pg *pg, struct exchange *x)

@@ -16,19 +16,35 @@
 
 #define MAX_SAMPLES 4000000
 
+/* /hello is bare; /clean and /blocked have the headers and the length of a lookup's answer: what the library and the socket take for that. */
+static const char blocked[] =
+	"{\"scope\":\"number\",\"value\":\"84912000000\",\"service\":\"sms\",\"action\":\"bar\","
+	"\"case\":"
+	"\"c-0000000000001\",\"until\":null,\"basis\":\"Decree 91/2020/ND-CP\",\"release\":1}\n";
+
 static enum MHD_Result hello(void *arg, struct MHD_Connection *c, const char *url,
 	const char *method, const char *version, const char *data, size_t *size, void **state)
 {
-	(void)arg, (void)url, (void)method, (void)version, (void)data;
+	(void)arg, (void)method, (void)version, (void)data;
 	if (*state == NULL) {
 		*state = "";
 		return MHD_YES;
 	}
 	*size = 0;
-	struct MHD_Response *r =
-		MHD_create_response_from_buffer(9, "hello you", MHD_RESPMEM_PERSISTENT);
-	MHD_add_response_header(r, "Content-Type", "text/plain");
-	enum MHD_Result ok = MHD_queue_response(c, 200, r);
+	bool bare = strcmp(url, "/hello") == 0, clean = strcmp(url, "/clean") == 0;
+	const char *body = bare ? "hello you" : clean ? "" : blocked;
+	struct MHD_Response *r = MHD_create_response_from_buffer(
+		strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
+	if (!clean)
+		MHD_add_response_header(
+			r, "Content-Type", bare ? "text/plain" : "application/json");
+	if (!bare) {
+		MHD_add_response_header(r, "Age", "0");
+		MHD_add_response_header(r, "Cache-Control", "no-store");
+		MHD_add_response_header(r, "X-Request-Id", "0123456789abcdef");
+		MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	}
+	enum MHD_Result ok = MHD_queue_response(c, clean ? 204 : 200, r);
 	MHD_destroy_response(r);
 	return ok;
 }

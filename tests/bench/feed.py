@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The feeds, measured on one API instance with a list of ENTRIES: lookups a second over HTTP beside a bare hello of the same HTTP library and redis-benchmark GET
+"""The feeds, measured on one API instance with a list of ENTRIES: lookups a second over HTTP beside a bare hello of the same HTTP library, one with the same headers and length, and redis-benchmark GET
 over TCP, each in turn and twice in the same run; memory, cold load and snapshot; and how long after a release's commit the last of FOLLOWERS has
 it, over server-sent events and long polls. All share this machine's cores. Usage: feed.py [ENTRIES] [FOLLOWERS] [SECONDS]"""
 import hashlib
@@ -156,12 +156,15 @@ def lookups(api, redis_port):
     time.sleep(0.3)
     try:
         for turn in (1, 2):
-            bare = load(port, "/hello")
+            bare = load(port, "/hello", api.token)
+            like = {what: load(port, f"/{what}", api.token) for what in ("clean", "blocked")}
             hit = load(api.port, "/v1/lookup/84912%d?service=sms", api.token)
             miss = load(api.port, "/v1/lookup/84981%d?service=sms", api.token)
             redis = redis_rate(redis_port)
             print(f"lookups/s, round {turn}, 50 connections: hello {bare[0]} (median {bare[1]} us, p99 {bare[2]}), blocked {hit[0]} ({hit[1]}, {hit[2]}), clean {miss[0]} "
                   f"({miss[1]}, {miss[2]}), redis GET {redis:.0f}; clean/hello {miss[0] / bare[0]:.2f}, clean/redis {miss[0] / redis:.2f}", flush=True)
+            print(f"  beside a hello with the same headers and length: clean {miss[0] / like['clean'][0]:.2f} of {like['clean'][0]}, blocked {hit[0] / like['blocked'][0]:.2f} of "
+                  f"{like['blocked'][0]}", flush=True)
     finally:
         hello.kill()
 
