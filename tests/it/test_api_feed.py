@@ -186,6 +186,9 @@ def test_too_old(world):
     world.sql("DELETE FROM release WHERE n <= 2")
     assert changes(world, 0, "", 410)["release"] == world.release()
     assert changes(world, 1, "", 410)["start"] == "/v1/feed/snapshot"
+    for query, header in ((f"?list={world.list}&after=1", {}), ("", {"Last-Event-ID": f"{world.list}:1"}), ("", {"Last-Event-ID": f"{world.list}:{world.release() + 5}"})):
+        got = world.get(f"/v1/feed/stream{query}", headers=header)
+        assert (got.status_code, got.json()["start"], got.json()["release"]) == (410, "/v1/feed/snapshot", world.release())
     assert changes(world, 2)["from"] == 2
 
 
