@@ -57,6 +57,20 @@ static const struct verb verbs[] = {
 		"khien order list    -c FILE\n"
 		"ORDER is a file, NO an order's document_no\n",
 		verb_order},
+	{"held", "what waits because of a cap, of review mode or for a person",
+		"khien held list -c FILE [--reason R]\n"
+		"khien held release -c FILE --why REASON [--case C] [--reason R]\n"
+		"reasons: cap_hour cap_day review_mode needs_person\n",
+		verb_held},
+	{"protected", "senders that automatic blocks never touch, by two people",
+		"khien protected add -c FILE --scope number|short|name|range --value V --owner O "
+		"--reason R\n"
+		"                    [--service sms|voice] [--until T]\n"
+		"khien protected import -c FILE CSV\n"
+		"khien protected remove -c FILE ID\n"
+		"khien protected list -c FILE\n"
+		"khien protected reports -c FILE   open cases about protected senders\n",
+		verb_protected},
 	{"registration", "the ladder for wrong subscriber data: notices, then bars",
 		"khien registration open -c FILE --why REASON NUMBER\n"
 		"khien registration end -c FILE --why REASON CASE\n"

@@ -41,7 +41,7 @@ struct list_mark {
 };
 
 /* ---- protected senders ---- */
-/* Replaces the rows of origin 'file' by the CSV (scope,value,service,owner,reason,until; scope `range` has value LOW-HIGH), in one
+/* Replaces the rows of origin 'file' by the CSV (scope,value,service,owner,reason,until; scope `range` has value LOW-HIGH or LOW-HIGH except A B), in one
  * transaction, and marks every sender inside old or new rows dirty. RC_INVALID: every "file:line: what" in c, nothing changed. *changed is
  * false when the table already says so. */
 MUST_USE enum rc protected_load(struct pg *c, const char *path, int64_t now_us,
@@ -49,6 +49,12 @@ MUST_USE enum rc protected_load(struct pg *c, const char *path, int64_t now_us,
 /* The same file, only read: RC_INVALID as above. */
 MUST_USE enum rc protected_check(
 	const char *path, int64_t now_us, struct complaints *complaints, struct err *e);
+/* Inside the caller's transaction: rows by the hand of people, written as in the file (header and all), beside those of the file. */
+MUST_USE enum rc protected_put(struct pg *c, const char *name, struct slice csv, const char *who,
+	int64_t now_us, struct complaints *complaints, size_t *n, struct err *e);
+/* Inside the caller's transaction: takes one of those away again. RC_NONE: there is none, or it is the file's. */
+MUST_USE enum rc protected_drop(
+	struct pg *c, int64_t id, const char *who, int64_t now_us, struct arena *a, struct err *e);
 /* SQL text: true when the sender of the caller's row `s` (columns s.scope, s.value) is protected for the service `svc` at the time `at`, both
  * SQL texts of the caller: PROTECTED_EXISTS("v.service", "$3"). A macro, because a statement must be one literal. */
 #define PROTECTED_EXISTS(svc, at)                                                                  \

@@ -19,6 +19,7 @@ struct row {
 	struct slice low, high;
 	int service; /* -1: both */
 	struct slice owner, reason;
+	struct slice except; /* of a range: numbers in it that are not protected */
 	int64_t until_us;
 };
 
@@ -173,8 +174,19 @@ static bool parse_range(const struct at *at, struct slice s, struct row *out)
 {
 	struct slice low, high = s;
 
+	static const char word[] = " except ";
+	const char *cut = s.len > 0 ? memmem(s.ptr, s.len, word, sizeof(word) - 1) : NULL;
+
+	if (cut != NULL) {
+		const char *rest = cut + sizeof(word) - 1;
+
+		out->except = slice_of(rest, (size_t)(s.ptr + s.len - rest));
+		s = slice_of(s.ptr, (size_t)(cut - s.ptr));
+		high = s;
+	}
 	if (!slice_cut(&high, '-', &low) || low.len == s.len) {
-		complain(at->c, at->path, at->line, "a range is written LOW-HIGH");
+		complain(at->c, at->path, at->line,
+			"a range is written LOW-HIGH, or LOW-HIGH except A B");
 		return false;
 	}
 	low = slice_trim(low);
@@ -280,6 +292,91 @@ static bool parse_line(const struct at *at, char *line, struct row *out)
 	return ok;
 }
 
+/* ---- exceptions of a range: the range becomes the pieces between them */
+
+#define MAX_EXCEPTIONS 100
+
+/* The decimal text next to s, up or down; false: there is none of as many digits. */
+static bool next_to(struct slice s, int step, struct arena *a, struct slice *out)
+{
+	struct slice copy = arena_copy(a, s);
+	char *text = (char *)(uintptr_t)copy.ptr;
+
+	if (text == NULL)
+		return false;
+	for (size_t i = copy.len; i-- > 0;) {
+		bool turns = text[i] == (step > 0 ? '9' : '0');
+
+		text[i] = (char)(turns ? (step > 0 ? '0' : '9') : text[i] + step);
+		if (!turns) {
+			*out = copy;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int slice_order(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+static bool read_exceptions(const struct at *at, const struct row *range, struct slice text,
+	struct slice out[MAX_EXCEPTIONS], size_t *n)
+{
+	*n = 0;
+	while ((text = slice_trim(text)).len > 0) {
+		struct slice one, rest = text;
+
+		if (!slice_cut(&rest, ' ', &one)) {
+			one = text;
+			rest = slice_of(NULL, 0);
+		}
+		if (*n == MAX_EXCEPTIONS || one.len != range->low.len || !all_digits(one) ||
+			slice_cmp(one, range->low) < 0 || slice_cmp(one, range->high) > 0) {
+			complain(at->c, at->path, at->line,
+				"\"%.*s\" is no exception inside the range, or there are more than "
+				"%d",
+				(int)one.len, one.ptr, MAX_EXCEPTIONS);
+			return false;
+		}
+		out[(*n)++] = one;
+		text = rest;
+	}
+	if (*n > 0)
+		qsort(out, *n, sizeof(*out), slice_order);
+	return true;
+}
+
+/* Adds the row, or the pieces of it that the exceptions leave. */
+static enum rc add_pieces(const struct at *at, const struct row *row, struct slice exceptions,
+	struct arena *a, struct rows *out, struct err *e)
+{
+	struct slice except[MAX_EXCEPTIONS], from = row->low;
+	size_t n = 0;
+
+	if (!read_exceptions(at, row, exceptions, except, &n))
+		return RC_OK; /* complained */
+	for (size_t i = 0; i <= n; i++) {
+		struct slice to = row->high;
+
+		if (i < n && !next_to(except[i], -1, a, &to))
+			return err_set(e, RC_RETRY, "out of memory");
+		if (slice_cmp(from, to) <= 0) {
+			struct row *r = rows_add(out, a);
+
+			if (r == NULL)
+				return err_set(e, RC_RETRY, "%s: out of memory", at->path);
+			*r = *row;
+			r->low = from;
+			r->high = to;
+		}
+		if (i < n && !next_to(except[i], 1, a, &from))
+			break; /* the last number that there is */
+	}
+	return RC_OK;
+}
+
 /* ---- the whole file */
 
 static enum rc read_rows(const char *path, struct slice text, int64_t now_us, struct arena *a,
@@ -317,11 +414,10 @@ static enum rc read_rows(const char *path, struct slice text, int64_t now_us, st
 		if (!parse_line(&at, (char *)(uintptr_t)copy.ptr, &one) ||
 			(one.until_us != TIME_NONE && one.until_us <= now_us))
 			continue;
-		struct row *r = rows_add(out, a);
+		enum rc rc = add_pieces(&at, &one, one.except, a, out, e);
 
-		if (r == NULL)
-			return err_set(e, RC_RETRY, "%s: out of memory", path);
-		*r = one;
+		if (rc != RC_OK)
+			return rc;
 	}
 	if (!headed && c->count == 0)
 		complain(c, path, 1,
@@ -353,6 +449,15 @@ static const char insert_sql[] =
 	" SELECT *, 'file' FROM unnest($1::text[], $2::text[], $3::text[], $4::int2[], $5::text[], "
 	"$6::text[],"
 	" $7::timestamptz[]) RETURNING scope, low, high)" MARK_INSIDE;
+/* The same by people: $8 who. */
+static const char put_sql[] =
+	"WITH x AS (INSERT INTO protected (scope, low, high, service, owner, reason, until, origin)"
+	" SELECT u.*, $8::text FROM unnest($1::text[], $2::text[], $3::text[], $4::int2[], "
+	"$5::text[], $6::text[], $7::timestamptz[]) u RETURNING scope, low, high)" MARK_INSIDE;
+static const char drop_sql[] =
+	"WITH x AS (DELETE FROM protected p WHERE p.id = $1 AND p.origin <> 'file'"
+	" RETURNING p.scope, p.low, p.high, p.service, p.owner), d AS (" MARK_INSIDE
+	") SELECT 0, scope, low, high, service, owner, '', NULL FROM x";
 static const char end_sql[] =
 	"WITH x AS (DELETE FROM protected WHERE until <= $1 RETURNING scope, low, high, service, "
 	"owner),"
@@ -590,4 +695,56 @@ enum rc protected_end(struct pg *c, int64_t now_us, struct arena *a, struct err 
 	if (rc == RC_OK && d.lines.len > 0)
 		rc = audit_append(c, now_us, "keeper", "protected.end", buf_slice(&d.lines), e);
 	return rc;
+}
+
+enum rc protected_put(struct pg *c, const char *name, struct slice csv, const char *who,
+	int64_t now_us, struct complaints *complaints, size_t *n, struct err *e)
+{
+	OWN(arena_free) struct arena *a = arena_new(8 * FILE_CAP);
+	struct rows file = {0};
+	DIFF_OWN struct diff d;
+
+	diff_init(&d);
+	if (a == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	enum rc rc = read_rows(name, csv, now_us, a, complaints, &file, e);
+	if (rc == RC_OK)
+		rc = pg_run(c, lock_sql, NULL, 0, NULL, e);
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; i < file.n; i++)
+		diff_came(&d, &file.at[i]);
+	struct pg_param came[] = {pg_p_array(&d.scope), pg_p_array(&d.low), pg_p_array(&d.high),
+		pg_p_array(&d.service), pg_p_array(&d.owner), pg_p_array(&d.reason),
+		pg_p_array(&d.until), pg_p_str(who)};
+	rc = d.lines.failed ? err_set(e, RC_RETRY, "out of memory")
+			    : pg_run(c, put_sql, came, ARRAY_LEN(came), NULL, e);
+	if (rc == RC_OK)
+		rc = audit_append(c, now_us, who, "protected.add", buf_slice(&d.lines), e);
+	if (rc == RC_OK)
+		*n = file.n;
+	return rc;
+}
+
+enum rc protected_drop(
+	struct pg *c, int64_t id, const char *who, int64_t now_us, struct arena *a, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	DIFF_OWN struct diff d;
+	struct pg_param p = pg_p_int(id, a);
+
+	diff_init(&d);
+	enum rc rc = pg_run(c, lock_sql, NULL, 0, NULL, e);
+	if (rc == RC_OK)
+		rc = pg_run(c, drop_sql, &p, 1, &r, e);
+	if (rc == RC_OK && pg_rows(r) == 0)
+		return err_set(e, RC_NONE,
+			"no protection %lld that people added; rows of the file are taken out of "
+			"it",
+			(long long)id);
+	if (rc != RC_OK)
+		return rc;
+	struct row gone = row_of(r, 0);
+	diff_line(&d, "unprotect", &gone);
+	return audit_append(c, now_us, who, "protected.remove", buf_slice(&d.lines), e);
 }

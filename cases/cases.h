@@ -319,6 +319,31 @@ MUST_USE enum rc order_receipt_csv(struct pg *c, const char *document_no, struct
 /* Appends one JSON object a line per order: document_no, issuer, action, times, state, breach, items. */
 MUST_USE enum rc order_list_json(struct pg *c, struct buf *out, struct err *e);
 
+/* ---- protected senders by the hand of people, what is held: docs/protected.md ---- */
+/* Adds the rows of a CSV text (as the protected file's) when a second person asks for the very same within a day: *waits. RC_DENIED: the first
+ * one's word again; RC_INVALID: complaints. */
+MUST_USE enum rc protect_add(struct pg *c, const char *name, struct slice csv, const char *actor,
+	int64_t now_us, struct complaints *complaints, bool *waits, size_t *n, struct err *e);
+/* Takes one away, by two people too. */
+MUST_USE enum rc protect_remove(
+	struct pg *c, int64_t id, const char *actor, int64_t now_us, bool *waits, struct err *e);
+/* One JSON object a line: id, scope, low, high, service, owner, reason, until, origin. */
+MUST_USE enum rc protect_list_json(struct pg *c, int64_t now_us, struct buf *out, struct err *e);
+/* The queue for people: open cases about protected senders, the most reported first. */
+MUST_USE enum rc protect_reports_json(struct pg *c, int64_t now_us, struct buf *out, struct err *e);
+
+/* Which held wishes; NULL does not narrow. Those of protected senders and of one leg are never meant: people decide their cases. */
+struct held_which {
+	const char *case_id, *reason; /* cap_hour, cap_day, review_mode, needs_person */
+};
+/* One JSON object a line: what is held and why, the strongest first; reason NULL: all of them. */
+MUST_USE enum rc held_list_json(struct pg *c, const char *reason, struct buf *out, struct err *e);
+/* Lets held wishes through, past every cap, whose time is not over; more than alone_max need a second person: *waits. RC_NONE: there are none;
+ * RC_INVALID: nothing narrows. */
+MUST_USE enum rc held_release(struct pg *c, const struct held_which *w, const char *why,
+	int64_t alone_max, const char *actor, int64_t now_us, int64_t *n, bool *waits,
+	struct err *e);
+
 /* ---- what others are asked to do: docs/executors.md ---- */
 /* Of the active policy and control row. */
 struct executors {
