@@ -41,8 +41,13 @@ static bool unauthorized(struct exchange *x)
 }
 
 /* True: go on. False: answered. */
-static bool permitted(struct exchange *x, const struct request *r)
+static bool permitted(const struct api *a, struct exchange *x, const struct request *r)
 {
+	if (r->session && !session_write_good(a, x)) {
+		http_problem(x, 403, "Forbidden",
+			"a session's writes carry the header X-Csrf-Token, as /v1/me tells it");
+		return false;
+	}
 	if (r->route->lapi &&
 		((r->who.loopback && !x_loopback(x)) ||
 			!role_allowed(r->route->roles, r->who.role)))
@@ -64,7 +69,7 @@ bool token_still_good(struct api *a, const struct request *r)
 	struct token_who who;
 
 	keys_token_mac(a->s.keys, slice_str(r->token), mac);
-	return tokens_get(a->tokens, mac, a->s.clk->now_us(a->s.clk), api_mono(a),
+	return tokens_peek(a->tokens, mac, a->s.clk->now_us(a->s.clk), api_mono(a),
 		       a->stale_max_s * US_PER_S + TOKENS_OLD_US, &who) == RC_OK;
 }
 
@@ -84,12 +89,13 @@ static bool recognise(struct api *a, struct exchange *x, struct request *r)
 	int64_t old_max_us = r->route->place == LAST_GOOD ? INT64_MAX
 		: r->route->place == WITH_DATABASE        ? TOKENS_OLD_US
 						   : a->stale_max_s * US_PER_S + TOKENS_OLD_US;
-	enum rc rc = tokens_get(
+	bool used = x_header(x, "X-Khien-Background").ptr == NULL;
+	enum rc rc = (used ? tokens_get : tokens_peek)(
 		a->tokens, mac, a->s.clk->now_us(a->s.clk), r->started_us, old_max_us, &r->who);
 	if (rc == RC_DENIED)
 		return unauthorized(x);
 	r->known = rc == RC_OK;
-	return !r->known || permitted(x, r);
+	return !r->known || permitted(a, x, r);
 }
 
 bool identify(struct api *a, struct pg *pg, struct exchange *x)
@@ -112,7 +118,7 @@ bool identify(struct api *a, struct pg *pg, struct exchange *x)
 	if (rc != RC_OK)
 		return unauthorized(x);
 	r->known = true;
-	return permitted(x, r);
+	return permitted(a, x, r);
 }
 
 /* ---- a request's way ---- */
@@ -359,6 +365,10 @@ static enum rc api_new(const struct api_settings *s, struct api **out, struct er
 	a->snapshots = snapshots_new();
 	a->answers = answers_new();
 	a->notes = notes_new();
+	const char *dir = conf_text(s->conf, "api.console");
+	a->console = s->machines_only ? NULL : console_new(*dir != '\0' ? dir : KHIEN_CONSOLE_DIR);
+	if (a->console == NULL && *dir != '\0' && !s->machines_only)
+		return err_set(e, RC_INVALID, "api.console: %s holds no built console", dir);
 	a->alarm_s = conf_int(s->conf, "feed.alarm");
 	a->heartbeat_ms = conf_int(s->conf, "api.heartbeat") * 1000;
 	if (a->notes == NULL || a->tokens == NULL || a->snapshots == NULL || a->answers == NULL)
@@ -432,6 +442,7 @@ void api_stop(struct api *a)
 	http_stop(a->http, STOP_WAIT_MS);
 	answers_free(a->answers);
 	notes_free(a->notes);
+	console_free(a->console);
 	snapshots_free(a->snapshots);
 	tokens_free(a->tokens);
 	mirror_free(a->mirror);

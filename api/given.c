@@ -1,4 +1,4 @@
-/* The token as a request gives it: Bearer, X-Api-Key, the password of Basic, or a part of the path for clients that can send no headers.
+/* The token as a request gives it: Bearer, X-Api-Key, the password of Basic, the cookie of a session, or a part of the path for clients that can send no headers.
  * Leaves out whether it is good. */
 #include <stdio.h>
 
@@ -46,6 +46,20 @@ static struct slice after_word(struct slice s, struct slice word)
 	return (struct slice){0};
 }
 
+/* The first one of that name. */
+static struct slice cookie(const struct exchange *x)
+{
+	struct slice all = x_header(x, "Cookie");
+
+	for (struct slice one; slice_cut(&all, ';', &one);) {
+		one = slice_trim(one);
+		if (slice_starts(one, SLICE(SESSION_COOKIE "=")))
+			return slice_of(one.ptr + strlen(SESSION_COOKIE "="),
+				one.len - strlen(SESSION_COOKIE "="));
+	}
+	return (struct slice){0};
+}
+
 static struct slice raw_token(
 	const struct exchange *x, const struct request *r, char *room, size_t n)
 {
@@ -57,8 +71,10 @@ static struct slice raw_token(
 		return slice_str(r->variable);
 	if (bearer.ptr != NULL)
 		return bearer;
-	if (basic.ptr == NULL)
+	if (basic.ptr == NULL && x_header(x, "X-Api-Key").ptr != NULL)
 		return slice_trim(x_header(x, "X-Api-Key"));
+	if (basic.ptr == NULL && authorization.ptr == NULL)
+		return cookie(x);
 	if (!base64_decode(basic, room, n))
 		return (struct slice){0};
 	const char *colon = strchr(room, ':');
@@ -70,7 +86,10 @@ struct slice token_given(const struct exchange *x, struct request *r)
 	char room[256];
 	struct slice raw = raw_token(x, r, room, sizeof(room));
 
-	if (raw.len >= sizeof(r->token))
+	/* a session's is good as a cookie alone, where its writes need the CSRF token */
+	r->session = x_header(x, "Authorization").ptr == NULL &&
+		x_header(x, "X-Api-Key").ptr == NULL && slice_starts(raw, SLICE("khs_"));
+	if (raw.len >= sizeof(r->token) || r->session != slice_starts(raw, SLICE("khs_")))
 		raw.len = 0;
 	if (raw.len > 0)
 		memcpy(r->token, raw.ptr, raw.len);

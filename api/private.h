@@ -8,7 +8,7 @@
 #include "api/http.h"
 
 #define API_MAX_THREADS 64
-#define API_MAX_ROUTES 64
+#define API_MAX_ROUTES 128
 
 #define API_MAKERS 2 /* threads that make long texts out of the list in memory */
 
@@ -16,6 +16,7 @@ struct tokens;
 struct snapshots;
 struct answers;
 struct notes;
+struct console;
 
 enum lane_of { LANE_DATABASE, LANE_MEMORY, LANES };
 
@@ -33,6 +34,7 @@ struct api {
 			*list_bytes, *list_age;
 	} m;
 	struct notes *notes;
+	struct console *console; /* NULL: it is not built */
 	int64_t stale_max_s, heartbeat_ms, alarm_s;
 	int64_t measured_us; /* when consumers were last looked at; this and what was seen then are the
 				tokens' thread's */
@@ -110,6 +112,7 @@ struct request {
 	bool pulls;            /* and its position is ours to keep */
 	bool gone;             /* of a stream: it was told that it cannot go on */
 	char token[160];       /* as it was given, in whatever form */
+	bool session;          /* by the cookie of a session */
 	char cause[256];       /* of a failure: for the log only */
 };
 static inline struct request *request_of(struct exchange *x)
@@ -123,6 +126,11 @@ void tokens_free(struct tokens *t);
 /* RC_OK: *out; RC_DENIED: known to be bad; RC_NONE: ask the ledger. What was read longer than old_max_us ago is not believed. */
 MUST_USE enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_us,
 	int64_t mono_us, int64_t old_max_us, struct token_who *out);
+/* The same without being a use of it: nobody is at work, and an idle session ends. */
+MUST_USE enum rc tokens_peek(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_us,
+	int64_t mono_us, int64_t old_max_us, struct token_who *out);
+/* It has ended just now: here at once, elsewhere with the next reading. */
+void tokens_forget(struct tokens *t, const uint8_t mac[SHA256_LEN]);
 /* What the ledger said of one. */
 void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, bool good,
 	const struct token_who *who);
@@ -134,10 +142,25 @@ MUST_USE enum rc tokens_touch(
 void *tokens_follow(void *api);
 
 /* ---- given.c ---- */
+#define SESSION_COOKIE "khien_session"
 bool base64_decode(struct slice s, char *out,
 	size_t room); /* NUL-terminated; false: it is none, or too long, or holds a NUL */
 /* The token of a request, kept in r; the empty slice: none was given. */
 struct slice token_given(const struct exchange *x, struct request *r);
+
+/* ---- console.c ---- */
+/* NULL: the folder does not hold it. */
+struct console *console_new(const char *dir);
+void console_free(struct console *c);
+OWNER(console_free, struct console);
+
+/* ---- session.c: people who log in ---- */
+/* "person:NAME" or "token:NAME", for the audit and for what needs two people. */
+void actor_of(const struct request *r, char out[80]);
+/* What a session's writes have to carry; 32 hex digits. */
+void session_csrf(const struct api *a, const struct request *r, char out[40]);
+/* A read, or a write from our own page. */
+bool session_write_good(const struct api *a, struct exchange *x);
 
 /* Of one that goes on for long: it was neither revoked nor has it ended, as far as memory knows. */
 bool token_still_good(struct api *a, const struct request *r);
@@ -212,8 +235,12 @@ void handle_sender(struct api *a, struct pg *pg, struct exchange *x);
 void handle_why(struct api *a, struct pg *pg, struct exchange *x);
 void handle_report(struct api *a, struct pg *pg, struct exchange *x);
 void handle_stats(struct api *a, struct pg *pg, struct exchange *x);
+void handle_login(struct api *a, struct pg *pg, struct exchange *x);
+void handle_logout(struct api *a, struct pg *pg, struct exchange *x);
 void handle_me(struct api *a, struct pg *pg, struct exchange *x);
 void handle_page(struct api *a, struct pg *pg, struct exchange *x);
+void handle_console(struct api *a, struct pg *pg, struct exchange *x);
+void handle_root(struct api *a, struct pg *pg, struct exchange *x);
 void handle_style(struct api *a, struct pg *pg, struct exchange *x);
 void handle_health(struct api *a, struct pg *pg, struct exchange *x);
 void handle_ready(struct api *a, struct pg *pg, struct exchange *x);
@@ -229,6 +256,7 @@ bool scratch_put(void *arg, struct slice piece); /* false: it failed, and goes o
 /* Frees s; -1: something failed. Else the file is the caller's. */
 MUST_USE int scratch_end(struct scratch *s, uint64_t *size);
 
+bool gzip(struct slice plain, struct buf *out);    /* false: no memory, or over out's cap */
 bool gunzip(struct slice packed, struct buf *out); /* false: it is none, or over out's cap */
 
 /* ---- decisions.c ---- */

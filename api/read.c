@@ -1,4 +1,4 @@
-/* Reading for people: a sender, why it is blocked, one report, the counts of the day, and who is asking. What was read about whom goes to
+/* Reading for people: a sender, why it is blocked, one report and the counts of the day. What was read about whom goes to
  * the audit log before it is shown. */
 #include <stdio.h>
 
@@ -13,7 +13,7 @@ static enum rc note_reading(struct api *a, struct pg *pg, struct exchange *x, co
 {
 	char actor[80], line[256];
 
-	snprintf(actor, sizeof(actor), "token:%s", request_of(x)->who.name);
+	actor_of(request_of(x), actor);
 	snprintf(line, sizeof(line), "%s %s request=%s", what, whom, x_request_id(x));
 	enum rc rc = pg_script(pg, "BEGIN", e);
 	if (rc == RC_OK)
@@ -88,18 +88,4 @@ void handle_stats(struct api *a, struct pg *pg, struct exchange *x)
 	buf_init(&b, 4u << 20);
 	enum rc rc = stats_json(pg, a->s.clk->now_us(a->s.clk), &b, &e);
 	answer_json(x, rc, &b, &e);
-}
-
-void handle_me(struct api *a, struct pg *pg, struct exchange *x)
-{
-	const struct token_who *who = &request_of(x)->who;
-	BUF_OWN struct buf b;
-
-	(void)a, (void)pg;
-	buf_init(&b, 1024);
-	buf_add(&b, SLICE("{\"name\":"));
-	buf_json(&b, slice_str(who->name));
-	buf_fmt(&b, ",\"role\":\"%s\",\"loopback\":%s}\n", who->role,
-		who->loopback ? "true" : "false");
-	http_answer(x, 200, "application/json", buf_slice(&b));
 }

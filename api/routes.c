@@ -8,7 +8,9 @@ const struct route api_routes[] = {
 	{"GET", "/healthz", "", IN_MEMORY, handle_health, false},
 	{"GET", "/readyz", "", IN_MEMORY, handle_ready, false},
 	{"GET", "/metrics", "", IN_MEMORY, handle_metrics, false},
-	{"GET", "/", "", WITH_DATABASE, handle_page, false},
+	{"GET", "/", "", IN_MEMORY, handle_root, false},
+	{"GET", "/status", "", WITH_DATABASE, handle_page, false},
+	{"GET", "/console/{file}", "", IN_MEMORY, handle_console, false},
 	{"GET", "/status.css", "", IN_MEMORY, handle_style, false},
 	{"GET", "/v1/lookup/{sender}", FEEDS, IN_MEMORY, handle_lookup, false},
 	{"POST", "/v1/lookup", FEEDS, IN_MEMORY, handle_lookup_many, false},
@@ -36,6 +38,8 @@ const struct route api_routes[] = {
 	{"GET", "/v1/senders/{sender}/why", STAFF, WITH_DATABASE, handle_why, false},
 	{"GET", "/v1/reports/{report_id...}", STAFF, WITH_DATABASE, handle_report, false},
 	{"GET", "/v1/stats", STAFF, WITH_DATABASE, handle_stats, false},
+	{"POST", "/v1/session", "", WITH_DATABASE, handle_login, false},
+	{"DELETE", "/v1/session", "*", WITH_DATABASE, handle_logout, false},
 	{"GET", "/v1/me", "*", IN_MEMORY, handle_me, false},
 };
 const size_t api_routes_count = ARRAY_LEN(api_routes);

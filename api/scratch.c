@@ -108,6 +108,24 @@ bool gunzip(struct slice packed, struct buf *out)
 	return rc == Z_STREAM_END && !out->failed;
 }
 
+bool gzip(struct slice plain, struct buf *out)
+{
+	z_stream z = {.next_in = (Bytef *)(uintptr_t)plain.ptr, .avail_in = (uInt)plain.len};
+	char piece[16 * 1024];
+	int rc = Z_OK;
+
+	if (deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+		return false;
+	while (rc == Z_OK && !out->failed) {
+		z.next_out = (Bytef *)piece;
+		z.avail_out = sizeof(piece);
+		rc = deflate(&z, Z_FINISH);
+		buf_add(out, slice_of(piece, sizeof(piece) - z.avail_out));
+	}
+	(void)deflateEnd(&z);
+	return rc == Z_STREAM_END && !out->failed;
+}
+
 int scratch_end(struct scratch *s, uint64_t *size)
 {
 	struct stat st;

@@ -83,8 +83,8 @@ static enum rc was_asked(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_
 }
 
 /* What is compared is a keyed hash that nobody outside can steer: its search need not take constant time. */
-enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_us, int64_t mono_us,
-	int64_t old_max_us, struct token_who *out)
+static enum rc find(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_us,
+	int64_t mono_us, int64_t old_max_us, bool used, struct token_who *out)
 {
 	struct known key;
 	enum rc rc = RC_NONE;
@@ -95,12 +95,37 @@ enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_
 	if (k == NULL) {
 		rc = was_asked(t, mac, mono_us, old_max_us, out);
 	} else if (mono_us - t->read_us <= old_max_us) {
-		k->used = true;
+		k->used = k->used || used;
 		*out = k->who;
 		rc = k->expires_us == TIME_NONE || k->expires_us > now_us ? RC_OK : RC_DENIED;
 	}
 	pthread_mutex_unlock(&t->lock);
 	return rc;
+}
+
+enum rc tokens_get(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_us, int64_t mono_us,
+	int64_t old_max_us, struct token_who *out)
+{
+	return find(t, mac, now_us, mono_us, old_max_us, true, out);
+}
+
+enum rc tokens_peek(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t now_us,
+	int64_t mono_us, int64_t old_max_us, struct token_who *out)
+{
+	return find(t, mac, now_us, mono_us, old_max_us, false, out);
+}
+
+void tokens_forget(struct tokens *t, const uint8_t mac[SHA256_LEN])
+{
+	struct known key;
+
+	memcpy(key.mac, mac, SHA256_LEN);
+	pthread_mutex_lock(&t->lock);
+	struct known *k = t->n > 0 ? bsearch(&key, t->known, t->n, sizeof(key), by_mac) : NULL;
+	if (k != NULL)
+		k->expires_us = 0;
+	slot_of(t, mac)->at_us = 0;
+	pthread_mutex_unlock(&t->lock);
 }
 
 void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us, bool good,
@@ -117,7 +142,8 @@ void tokens_put(struct tokens *t, const uint8_t mac[SHA256_LEN], int64_t mono_us
 
 bool token_well_formed(struct slice token)
 {
-	bool fine = token.len >= 32 && token.len < 64 && slice_starts(token, SLICE("khn_"));
+	bool fine = token.len >= 32 && token.len < 64 &&
+		(slice_starts(token, SLICE("khn_")) || slice_starts(token, SLICE("khs_")));
 
 	for (size_t i = 4; fine && i < token.len; i++) {
 		char c = token.ptr[i];
@@ -148,13 +174,13 @@ static void take_row(struct pg_result *r, int row, struct known *k)
 	copy_text(k->who.role, sizeof(k->who.role), pg_text(r, row, 3));
 	k->who.loopback = pg_bool(r, row, 4);
 	k->expires_us = pg_time_us(r, row, 5);
+	k->who.person = pg_bool(r, row, 6);
 }
 
 enum rc tokens_read(struct tokens *t, struct pg *pg, int64_t mono_us, struct err *e)
 {
-	static const char sql[] = "SELECT id, mac, name, role, loopback, expires_at FROM token"
-				  " WHERE revoked_at IS NULL ORDER BY last_used_at DESC NULLS LAST "
-				  "LIMIT 10000";
+	static const char sql[] = "SELECT id, mac, name, role, loopback, expires_at, person FROM "
+				  "asker ORDER BY last_used_at DESC NULLS LAST LIMIT 10000";
 	_Static_assert(BOUND_TOKENS == 10000, "the limit in sql");
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_run(pg, sql, NULL, 0, &r, e);
@@ -190,7 +216,8 @@ enum rc tokens_touch(
 	struct tokens *t, struct pg *pg, int64_t now_us, int64_t mono_us, struct err *e)
 {
 	static const char sql[] =
-		"UPDATE token SET last_used_at = $2::timestamptz WHERE id = ANY($1)";
+		"WITH t AS (UPDATE token SET last_used_at = $2::timestamptz WHERE id = ANY($1)) "
+		"UPDATE session SET last_used_at = $2::timestamptz WHERE -id = ANY($1)";
 	struct pg_array ids;
 
 	if (t->touched_us != 0 && mono_us - t->touched_us < TOUCH_EVERY_US)

@@ -38,6 +38,7 @@ int verb_run(int argc, char **argv);
 int verb_send(int argc, char **argv);
 int verb_token(int argc, char **argv);
 int verb_train(int argc, char **argv);
+int verb_user(int argc, char **argv);
 
 /* Every configuration table of the program, NULL-ended after `n`. */
 extern const struct conf_table *const app_tables[];

@@ -22,6 +22,18 @@ static const struct verb verbs[] = {
 		"ROLE is viewer, analyst, supervisor, care, liaison, auditor, admin or feed;\n"
 		"--ttl is 90s, 15m, 24h or 30d; --loopback: only from this machine\n",
 		verb_token},
+	{"user", "people who log in to the console",
+		"khien user create   -c FILE --name NAME --role ROLE [--totp]\n"
+		"khien user list     -c FILE\n"
+		"khien user disable  -c FILE --name NAME\n"
+		"khien user enable   -c FILE --name NAME\n"
+		"khien user role     -c FILE --name NAME --role ROLE\n"
+		"khien user password -c FILE --name NAME\n"
+		"khien user totp     -c FILE --name NAME [--off]\n"
+		"A password is asked for, or is the first line of standard input. ROLE is viewer, "
+		"analyst,\nsupervisor, care, liaison, auditor or admin; totp prints a new secret "
+		"for one-time codes once\n",
+		verb_user},
 	{"partition", "the partitions and what stopped them; lets a stopped one go on",
 		"khien partition list   -c FILE [--all]\n"
 		"khien partition resume -c FILE [--from OFFSET] TOPIC PARTITION\n"

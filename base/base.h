@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/password.h"
 #include "base/plan.h"
 #include "base/sender.h"
 #include "base/slice.h"

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -145,6 +146,16 @@ void mac_of(const struct mac *m, const char *domain, struct slice s, uint8_t out
 	ok = ok && SHA256_Update(&c, digest, sizeof(digest)) == 1 && SHA256_Final(out, &c) == 1;
 	wipe(&c, sizeof(c)); /* the state under the key is as good as the key */
 	must(ok, "HMAC-SHA-256");
+}
+
+void hmac_sha1(struct slice key, struct slice s, uint8_t out[SHA1_LEN])
+{
+	unsigned n = SHA1_LEN;
+
+	must(key.len <= INT_MAX &&
+			HMAC(EVP_sha1(), bytes(key), (int)key.len, bytes(s), s.len, out, &n) !=
+				NULL,
+		"HMAC-SHA-1");
 }
 
 /* ---- sealed fields: nonce, text, tag ---- */

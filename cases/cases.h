@@ -391,7 +391,10 @@ MUST_USE enum rc stats_json(struct pg *c, int64_t now_us, struct buf *out, struc
 struct token_who {
 	char name[64], role[16];
 	bool loopback;
+	bool person; /* a session of one, not a token */
 };
+/* A prefix of four characters and 40 of the URL-safe base64 alphabet: 240 random bits. */
+void token_secret(const char prefix[5], char out[64]);
 MUST_USE enum rc token_create(struct pg *c, const struct keys *k, const char *name,
 	const char *role, int64_t ttl_s, bool loopback, int64_t now_us, char out[64],
 	struct err *e);
@@ -402,5 +405,39 @@ MUST_USE enum rc token_check(struct pg *c, const struct keys *k, struct slice to
 MUST_USE enum rc token_list_json(struct pg *c, struct buf *out, struct err *e);
 MUST_USE enum rc token_revoke(struct pg *c, const char *name, const char *actor, int64_t now_us,
 	struct err *e); /* RC_NONE: no such token */
+
+/* ---- people who log in ---- */
+#define PERSON_NAME 40
+/* All of them write an audit entry under `actor` ("person:NAME"); changes of a person end the sessions. RC_NONE: no such person. */
+MUST_USE enum rc person_create(struct pg *c, const char *name, const char *role,
+	struct slice password, const char *actor, int64_t now_us,
+	struct err *e); /* RC_CONFLICT: there is one; RC_INVALID: name, role, password */
+MUST_USE enum rc person_disable(struct pg *c, const char *name, bool disabled, const char *actor,
+	int64_t now_us, struct err *e);
+MUST_USE enum rc person_role(struct pg *c, const char *name, const char *role, const char *actor,
+	int64_t now_us, struct err *e);
+MUST_USE enum rc person_password(struct pg *c, const char *name, struct slice password,
+	const char *actor, int64_t now_us, struct err *e);
+/* A new secret for one-time codes, told once; or none is asked for any more. */
+MUST_USE enum rc person_totp(struct pg *c, const struct keys *k, const char *name, bool on,
+	const char *actor, int64_t now_us, char out[TOTP_TEXT], struct err *e);
+/* Appends a list of {name, role, totp, created_at, disabled_at, last_login_at, sessions}. */
+MUST_USE enum rc person_list_json(struct pg *c, struct buf *out, struct err *e);
+struct login {
+	struct slice name, password, code; /* code: empty when none was given */
+	const char *address;               /* of who asks */
+	bool code_needed;                  /* who has none set up is refused */
+	int64_t idle_s, ttl_s;
+};
+struct session_new {
+	char token[64], role[16];
+	int64_t expires_us, step;
+	bool code_wanted; /* with RC_DENIED: the password was right */
+};
+/* RC_DENIED: wrong, and counted; RC_LIMIT: too often, and not even looked at. Takes some tenths of a second. */
+MUST_USE enum rc person_login(struct pg *c, const struct keys *k, const struct login *l,
+	int64_t now_us, struct session_new *out, struct err *e);
+MUST_USE enum rc session_end(struct pg *c, const struct keys *k, struct slice token,
+	const char *name, int64_t now_us, struct err *e); /* RC_NONE: it has ended */
 
 extern const struct conf_table cases_conf; /* database.dsn, quarantine.keep … */

@@ -27,8 +27,7 @@ static bool name_good(const char *name)
 	return len > 0 && len < sizeof(((struct token_who *)0)->name);
 }
 
-/* "khn_" and 40 characters of the URL-safe base64 alphabet: 240 random bits. */
-static void make_token(char out[64])
+void token_secret(const char prefix[5], char out[64])
 {
 	static const char alphabet[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -36,7 +35,7 @@ static void make_token(char out[64])
 	char *p = out;
 
 	random_bytes(secret, sizeof(secret));
-	memcpy(p, "khn_", 4);
+	memcpy(p, prefix, 4);
 	p += 4;
 	for (size_t i = 0; i < sizeof(secret); i += 3) {
 		unsigned v =
@@ -83,7 +82,7 @@ enum rc token_create(struct pg *c, const struct keys *k, const char *name, const
 			"no such role: %s; there are viewer, analyst,"
 			" supervisor, care, liaison, auditor, admin and feed",
 			role);
-	make_token(token);
+	token_secret("khn_", token);
 	keys_token_mac(k, slice_str(token), mac);
 	(void)snprintf(line, sizeof(line), "token.create %s role=%s ttl_s=%lld loopback=%d", name,
 		role, (long long)ttl_s, loopback);
@@ -117,9 +116,8 @@ static enum rc token_touch(
 enum rc token_check(struct pg *c, const struct keys *k, struct slice token, int64_t now_us,
 	struct token_who *out, struct err *e)
 {
-	static const char sql[] =
-		"SELECT name, role, loopback, last_used_at, revoked_at IS NOT NULL,"
-		" coalesce(expires_at <= $2, false) FROM token WHERE mac = $1";
+	static const char sql[] = "SELECT name, role, loopback, last_used_at, person,"
+				  " coalesce(expires_at <= $2, false) FROM asker WHERE mac = $1";
 	OWN(arena_free) struct arena *a = arena_new(SCRATCH_BYTES);
 	OWN(pg_free) struct pg_result *r = NULL;
 	struct token_who who = {.loopback = false};
@@ -134,15 +132,15 @@ enum rc token_check(struct pg *c, const struct keys *k, struct slice token, int6
 	if (rc != RC_OK)
 		return rc;
 	if (pg_rows(r) == 0)
-		return err_set(e, RC_DENIED, "no such token");
-	if (pg_bool(r, 0, 4) || pg_bool(r, 0, 5))
-		return err_set(e, RC_DENIED, "the token was %s",
-			pg_bool(r, 0, 4) ? "revoked" : "valid for a time that is over");
+		return err_set(e, RC_DENIED, "no such token, or it was revoked");
+	if (pg_bool(r, 0, 5))
+		return err_set(e, RC_DENIED, "the token was valid for a time that is over");
 	struct slice name = pg_text(r, 0, 0), role = pg_text(r, 0, 1);
 	(void)snprintf(who.name, sizeof(who.name), "%.*s", (int)name.len, name.ptr);
 	(void)snprintf(who.role, sizeof(who.role), "%.*s", (int)role.len, role.ptr);
 	who.loopback = pg_bool(r, 0, 2);
-	if (pg_null(r, 0, 3) || pg_time_us(r, 0, 3) < now_us - 60 * US_PER_S)
+	who.person = pg_bool(r, 0, 4);
+	if (!who.person && (pg_null(r, 0, 3) || pg_time_us(r, 0, 3) < now_us - 60 * US_PER_S))
 		rc = token_touch(c, &p[0], now_us, a, e);
 	if (rc == RC_OK)
 		*out = who;

@@ -7,7 +7,7 @@
 PACKAGES_BUILD=(
 	build-essential cmake ninja-build pkg-config git ca-certificates
 	librdkafka-dev libhiredis-dev libpq-dev libpcre2-dev libvectorscan-dev libmicrohttpd-dev
-	libsimdjson-dev libutf8proc-dev libyaml-dev libssl-dev libcurl4-openssl-dev zlib1g-dev
+	libsimdjson-dev libutf8proc-dev libyaml-dev libssl-dev libcurl4-openssl-dev zlib1g-dev libsodium-dev
 )
 PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 python3-yaml util-linux procps)
 
@@ -15,7 +15,7 @@ PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 python3-yaml util-linux
 # shellcheck disable=SC2034
 PACKAGES_LIBS=(
 	ca-certificates librdkafka1 libhiredis0.14 libpq5 libpcre2-8-0 libvectorscan5 libmicrohttpd12 libsimdjson14
-	libutf8proc2 libyaml-0-2 libssl3 libcurl4 zlib1g
+	libutf8proc2 libyaml-0-2 libssl3 libcurl4 zlib1g libsodium23
 )
 
 # What ./dev test and its parts add: a second compiler with its sanitizers,

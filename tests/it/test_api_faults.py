@@ -10,7 +10,7 @@ from conftest import NUMBERS
 from stand import wait_for
 
 A = "84912345671"
-CLOSED = ("/v1/feed/exempt", "/v1/senders/0912345678", "/v1/senders/0912345678/why", "/v1/reports/x", "/v1/stats", "/")
+CLOSED = ("/v1/feed/exempt", "/v1/senders/0912345678", "/v1/senders/0912345678/why", "/v1/reports/x", "/v1/stats", "/status")
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_before_the_first_list(stand, tmp_path):
         refused(engine.get("/v1/feed/changes?list=x&after=0&wait=30"))
         got = engine.get("/readyz")
         assert got.status_code == 503 and "no list" in got.text
-        assert engine.get("/").status_code == 200
+        assert engine.get("/status").status_code == 200
         second = site.start("keeper", roles="keeper,api")
         second.wait_ready()
         wait_for("the first list", lambda: engine.get(f"/v1/lookup/{A}").status_code == 204)

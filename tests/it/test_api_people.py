@@ -108,7 +108,7 @@ def test_figures(world):
 
 
 def test_the_status_page_names_nobody(world):
-    got = world.get("/", None)
+    got = world.get("/status", None)
     assert got.status_code == 200 and "lừa đảo" in got.text
     clean(got.text)
     for number in (BAD, QUIET, BAD[2:]):
