@@ -2,77 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/private.h"
+#include "api/ack_read.h"
 
 #define ASK_US (2 * US_PER_S)
-
-static bool wrong(struct exchange *x, const char *what)
-{
-	http_problem(x, 400, "Bad Request", "%s", what);
-	return false;
-}
-
-static bool take_buckets(struct exchange *x, struct json list, struct digest out[256])
-{
-	struct slice key;
-	struct json one;
-	size_t i = 0;
-
-	if (list.kind != JSON_LIST || json_count(list) != 256)
-		return wrong(x, "buckets: a list of 256 sums");
-	for (struct json_iter it = json_iter(list); json_next(&it, &key, &one); i++)
-		if (one.kind != JSON_TEXT || digest_parse(json_text(one), &out[i]) != RC_OK)
-			return wrong(x, "buckets: each is 64 lower-case hexadecimal digits");
-	return true;
-}
-
-struct told {
-	struct feed_ack ack;
-	char consumer[64], list[40];
-	struct digest buckets[256];
-};
-
-static bool take_ack(struct exchange *x, struct json body, struct told *t)
-{
-	struct slice consumer = json_text(json_get(body, "consumer"));
-	struct slice list = json_text(json_get(body, "list"));
-	struct json release = json_get(body, "release"), count = json_get(body, "count");
-	struct json service = json_get(body, "service"), buckets = json_get(body, "buckets");
-	enum service only;
-
-	t->ack = (struct feed_ack){.consumer = t->consumer,
-		.list = t->list,
-		.service = -1,
-		.release = json_int(release),
-		.count = json_int(count)};
-	if (body.kind != JSON_MAP)
-		return wrong(x, "the body is no JSON object");
-	if (!consumer_well_formed(consumer))
-		return wrong(x,
-			"consumer: a name of at most 63 letters, digits, dots, dashes and "
-			"underscores");
-	if (list.len == 0 || list.len >= sizeof(t->list))
-		return wrong(x, "list: the uuid of the list that you follow");
-	if (release.kind != JSON_INT || t->ack.release < 0)
-		return wrong(x, "release: a whole number");
-	if (count.kind != JSON_INT || t->ack.count < 0)
-		return wrong(x, "count: a whole number");
-	if (digest_parse(json_text(json_get(body, "digest")), &t->ack.digest) != RC_OK)
-		return wrong(x, "digest: 64 lower-case hexadecimal digits");
-	if (service.kind != JSON_NONE && service.kind != JSON_NULL) {
-		if (service.kind != JSON_TEXT || !service_parse(json_text(service), &only))
-			return wrong(x, "service: sms or voice");
-		t->ack.service = (int)only;
-	}
-	if (buckets.kind != JSON_NONE && buckets.kind != JSON_NULL) {
-		if (!take_buckets(x, buckets, t->buckets))
-			return false;
-		t->ack.buckets = t->buckets;
-	}
-	snprintf(t->consumer, sizeof(t->consumer), "%.*s", (int)consumer.len, consumer.ptr);
-	snprintf(t->list, sizeof(t->list), "%.*s", (int)list.len, list.ptr);
-	return true;
-}
 
 void handle_ack(struct api *a, struct pg *pg, struct exchange *x)
 {
@@ -82,15 +14,17 @@ void handle_ack(struct api *a, struct pg *pg, struct exchange *x)
 	struct json body = {0};
 	BUF_OWN struct buf b;
 	struct err e = {.text = "out of memory"};
-	struct told t;
+	struct ack_told t;
 
 	buf_init(&b, 1u << 20);
 	if (parser == NULL || json_parse(parser, x_body(x), &body, &e) != RC_OK) {
 		http_problem(x, 400, "Bad Request", "the body is no JSON object: %s", e.text);
 		return;
 	}
-	if (!take_ack(x, body, &t))
+	if (ack_read(body, &t, &e) != RC_OK) {
+		http_problem(x, 400, "Bad Request", "%s", e.text);
 		return;
+	}
 	e = (struct err){0};
 	enum rc rc = feed_ack_take(pg, &t.ack, request_of(x)->who.name, table,
 		a->s.clk->now_us(a->s.clk), &b, &head, &e);
@@ -224,8 +158,8 @@ void handle_give(struct api *a, struct pg *pg, struct exchange *x)
 		(token.kind == JSON_TEXT &&
 			(name.len == 0 || name.len >= sizeof(to) ||
 				memchr(name.ptr, '\0', name.len) != NULL))) {
-		(void)wrong(
-			x, "token: the name of the token that the consumer belongs to, or null");
+		http_problem(x, 400, "Bad Request",
+			"token: the name of the token that the consumer belongs to, or null");
 		return;
 	}
 	snprintf(to, sizeof(to), "%.*s", (int)name.len, name.len > 0 ? name.ptr : "");
