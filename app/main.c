@@ -14,7 +14,12 @@ static const struct verb verbs[] = {
 		"khien migrate -c FILE\n", verb_migrate},
 	{"activate", "makes the configured mode, policy and rule packs the active ones",
 		"khien activate -c FILE\n", verb_activate},
-	{"keys", "creates the installation's secrets", "khien keys --dir DIR\n", verb_keys},
+	{"keys", "creates the installation's secrets; a new wrap key",
+		"khien keys --dir DIR\n"
+		"khien keys rotate -c FILE     a new wrap key beside the old one\n"
+		"khien keys rewrap -c FILE     everything sealed again, after engines restarted\n"
+		"khien keys forget -c FILE     the old one goes, when nothing needs it\n",
+		verb_keys},
 	{"token", "API tokens: a new one is printed once",
 		"khien token create -c FILE --name NAME --role ROLE [--ttl 24h] [--loopback]\n"
 		"khien token list   -c FILE\n"
@@ -113,6 +118,14 @@ static const struct verb verbs[] = {
 		"khien drill --offline DIR --key FILE [--erasures FILE | --no-erasures] …\n"
 		"options as of restore; --dir: where the scratch stand lies meanwhile\n",
 		verb_drill},
+	{"subject", "a person's rights: shown, erased, answered in time",
+		"khien subject export -c FILE --why TEXT NUMBER\n"
+		"khien subject erase  -c FILE --why TEXT NUMBER\n"
+		"khien subject ask    -c FILE [--kind export|erase|object] [--asked T] NUMBER\n"
+		"khien subject list   -c FILE\n",
+		verb_subject},
+	{"retention", "forgets what is older than its term",
+		"khien retention run -c FILE [--dry-run]\n", verb_retention},
 	{"send", "puts report files onto the topic",
 		"khien send -c FILE [--rate N] [--topic T] [--state DIR] [--from-start] [FILE…]\n"
 		"standard input without a file; --rate: records a second; --from-start: does not "

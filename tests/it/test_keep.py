@@ -289,6 +289,7 @@ def test_the_offline_copy_alone_is_the_whole_installation_again(keep, live, offl
     live.produce([scam("0912345681", r) for r in range(20, 25)])
     settle(live)
     old = rows(live.dsn, "SELECT list, release FROM list_head")[0]
+    keep.khien("subject", "erase", "-c", live.conf, "--why", "asked for it", number(3))
     live.engine.stop()
     live.engines.clear()
     keep.ctl("-m", "immediate", "stop")
@@ -302,7 +303,7 @@ def test_the_offline_copy_alone_is_the_whole_installation_again(keep, live, offl
     shutil.rmtree(pgdata)
     shutil.rmtree(root)
     got = keep.khien(*words, "--erasures", keep.dir / "erased/list")
-    assert "records 15, entries 3" in got.stdout, got.stdout
+    assert "records 15, entries 3" in got.stdout and "erased again 1" in got.stdout, got.stdout
     assert (root / str(live.stand.dir / "keys/wrap.key").lstrip("/")).read_bytes() == (live.stand.dir / "keys/wrap.key").read_bytes()
     with open(pgdata / "postgresql.conf", "a", encoding="utf-8") as out:
         out.write("archive_mode = off\n")
@@ -319,6 +320,9 @@ def test_the_offline_copy_alone_is_the_whole_installation_again(keep, live, offl
     after = dict(rows(live.dsn, "SELECT s.value, st.votes FROM standing st JOIN sender s ON s.id = st.sender WHERE service = 1"))
     assert {k: after[k] for k in before} == before and after["84912345681"] == 5
     assert listed(live.dsn) == {f"8491234567{n}" for n in (8, 9)} | {f"8491234568{n}" for n in (0, 1)}
+    left = rows(live.dsn, "SELECT report_id, octet_length(content) > 0 FROM report WHERE report_id LIKE '%:3' OR report_id LIKE '%:4'")
+    assert sorted(left) == [(f"091234567{n}:{r}", r == 4) for n in (8, 9) for r in (3, 4)]
+    assert rows(live.dsn, "SELECT count(*) FROM subject")[0][0] == 17  # of 18 people
     fresh = rows(live.dsn, "SELECT list, release, count, encode(digest, 'hex') FROM list_head")[0]
     assert fresh[0] != old[0]
     wait_for("Redis follows", lambda: live.redis.get("blk:gen") == "|".join(map(str, fresh)), 30)
