@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""The feeds, measured on one API instance with a list of ENTRIES: lookups a second over HTTP beside a bare hello of the same HTTP library, one with the same headers and length, and redis-benchmark GET
-over TCP, each in turn and twice in the same run; memory, cold load and snapshot; and how long after a release's commit the last of FOLLOWERS has
-it, over server-sent events and long polls. All share this machine's cores. Usage: feed.py [ENTRIES] [FOLLOWERS] [SECONDS]"""
+"""The feeds, measured on one API instance with a list of ENTRIES: lookups a second over HTTP beside a bare hello of the same HTTP library, one with
+the same headers and length, and redis-benchmark GET over TCP, each in turn and twice in the same run; memory, cold load and snapshot; how long after a
+release's commit the last of FOLLOWERS has it, over server-sent events and long polls; how long a Redis copy takes to be whole again. All share this
+machine's cores. Usage: feed.py [ENTRIES] [FOLLOWERS] [SECONDS]"""
 import hashlib
 import io
 import json
@@ -201,6 +202,40 @@ def fan_out(api, ledger, what, request):
     print(f"{FOLLOWERS} {what}: the last one had a release {statistics.median(took):.0f} ms after its commit (median), {max(took):.0f} ms at worst of {len(took)}", flush=True)
 
 
+def redis_rebuild(api, url):
+    """From nothing, and from FLUSHALL, until the keeper's copy says that it is whole."""
+    port = url.rsplit(":", 1)[1].split("/")[0]
+
+    def ask(*words):
+        return subprocess.run(["redis-cli", "-p", port, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+    def whole(begun):
+        while ask("GET", "blk:gen").count("|") != 3:
+            if keeper.poll() is not None or time.monotonic() - begun > 120:
+                sys.exit(log.read_text()[-2000:])
+            time.sleep(0.02)
+        return time.monotonic() - begun
+
+    conf, log = yaml.safe_load(api.conf.read_text()), api.log.with_name("keeper.log")
+    conf["redis"]["urls"], conf["api"]["listen"] = [url], f"127.0.0.1:{free_port()}"
+    file = api.conf.with_name("keeper.yaml")
+    file.write_text(yaml.safe_dump(conf))
+    ask("FLUSHALL")
+    begun = time.monotonic()
+    with open(log, "wb") as out:
+        keeper = subprocess.Popen([KHIEN, "run", "-c", str(file), "--role", "keeper"], stdout=out, stderr=out)
+    try:
+        took = [whole(begun)]
+        for _ in range(2):
+            begun = time.monotonic()
+            ask("FLUSHALL")
+            took.append(whole(begun))
+        print(f"Redis copy of {ENTRIES} entries: whole {took[0]:.1f} s after the keeper's start; {took[1]:.1f} and {took[2]:.1f} s after FLUSHALL", flush=True)
+    finally:
+        keeper.terminate()
+        keeper.wait()
+
+
 def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
@@ -230,6 +265,7 @@ def main():
             fan_out(api, ledger, "streams", lambda n: f"GET /v1/feed/stream?list={ledger.list}&after={n} HTTP/1.1\r\n{head}".encode())
             fan_out(api, ledger, "long polls", lambda n: f"GET /v1/feed/changes?list={ledger.list}&after={n}&wait=60 HTTP/1.1\r\n{head}".encode())
             assert json.loads(api.get("/v1/feed/buckets")[1])["release"] == ledger.release
+            redis_rebuild(api, places["REDIS_URL"])
     finally:
         if api is not None and hasattr(api, "process"):
             api.process.terminate()
