@@ -1,6 +1,7 @@
 /* khien check: everything that a start would read, without starting: configuration, keys, number plan, policy, rule packs, protected list. Every error
  * with file and line. `--reference` prints the configuration's reference page instead. */
 #include "app/app.h"
+#include "engine/watch.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -44,6 +45,20 @@ static bool check_protected(const struct conf *c, struct complaints *all)
 
 	return path[0] == '\0' ||
 		protected_check(path, clk_system.now_us(&clk_system), all, &e) == RC_OK;
+}
+
+static bool check_calendars(const struct conf *c, struct complaints *all)
+{
+	const char *calendar = conf_text(c, "calendar.file"), *duty = conf_text(c, "duty.file"),
+		   *watch = conf_text(c, "watch.file");
+	int64_t now_us = clk_system.now_us(&clk_system);
+	char name[64], policy[600];
+	struct err e = {.text = ""};
+	bool ok = calendar[0] == '\0' || calendar_load(NULL, calendar, now_us, all, &e) == RC_OK;
+
+	ok = (duty[0] == '\0' || duty_load(NULL, duty, now_us, all, &e) == RC_OK) && ok;
+	return (watch[0] == '\0' || watch_read(watch, now_us, all, name, policy, &e) == RC_OK) &&
+		ok;
 }
 
 static bool check_brokers(const struct conf *c, struct complaints *all)
@@ -95,6 +110,7 @@ int verb_check(int argc, char **argv)
 	ok = check_plan(c, &all) && ok;
 	ok = check_judging(c, &all) && ok;
 	ok = check_protected(c, &all) && ok;
+	ok = check_calendars(c, &all) && ok;
 	ok = check_brokers(c, &all) && ok;
 	if (all.count > 0)
 		fprintf(stderr, "%.*s", (int)all.text.len, all.text.ptr);

@@ -319,6 +319,33 @@ MUST_USE enum rc order_receipt_csv(struct pg *c, const char *document_no, struct
 /* Appends one JSON object a line per order: document_no, issuer, action, times, state, breach, items. */
 MUST_USE enum rc order_list_json(struct pg *c, struct buf *out, struct err *e);
 
+/* ---- clocks, calendar, duty, alerts: docs/clocks.md ---- */
+/* The keeper's share: warnings at three quarters of a clock, breaches, escalations, deadlines of orders, caps that hold. Each raises alerts. */
+MUST_USE enum rc clocks_tend(struct pg *c, int64_t now_us, struct err *e);
+/* Replaces the calendar (date,kind,name) or the roster (from,to,who,contact,escalate) by the file when it has changed. RC_INVALID: complaints, nothing
+ * changed. c NULL: the file is only read. */
+MUST_USE enum rc calendar_load(struct pg *c, const char *path, int64_t now_us,
+	struct complaints *complaints, struct err *e);
+MUST_USE enum rc duty_load(struct pg *c, const char *path, int64_t now_us,
+	struct complaints *complaints, struct err *e);
+/* body: a JSON object. */
+MUST_USE enum rc alert_raise(struct pg *c, const char *kind, const char *severity, const char *body,
+	int64_t now_us, struct arena *a, struct err *e);
+/* One that is to be sent to one address. Texts live in the arena. */
+struct alert {
+	int64_t id;
+	const char *url;
+	int attempts; /* before this one */
+	struct slice body;
+};
+/* The next one that is due for one of these addresses. RC_NONE: none is. */
+MUST_USE enum rc alert_take(struct pg *c, const char *const *urls, size_t n, int64_t now_us,
+	struct arena *a, struct alert *out, struct err *e);
+/* error "": it was taken. Else it is tried again at next_us. */
+MUST_USE enum rc alert_done(struct pg *c, const struct alert *t, const char *error, int64_t next_us,
+	int64_t now_us, struct arena *a, struct err *e);
+MUST_USE enum rc alert_list_json(struct pg *c, struct buf *out, struct err *e);
+
 /* ---- protected senders by the hand of people, what is held: docs/protected.md ---- */
 /* Adds the rows of a CSV text (as the protected file's) when a second person asks for the very same within a day: *waits. RC_DENIED: the first
  * one's word again; RC_INVALID: complaints. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/keeper.h"
+#include "engine/watch.h"
 
 #define SLOW_US (60 * US_PER_S)
 #define HEAD_US (US_PER_S / 2)
@@ -86,6 +87,46 @@ static enum rc load_protected(struct chores *c, struct pg *pg, int64_t now_us, s
 	if (rc == RC_OK && changed)
 		log_info("blocklist", "protected list loaded from %s", path);
 	return rc;
+}
+
+typedef enum rc load_file(struct pg *c, const char *path, int64_t now_us,
+	struct complaints *complaints, struct err *e);
+
+static enum rc load_whole(
+	struct pg *pg, const char *path, load_file *load, int64_t now_us, struct err *e)
+{
+	struct complaints complaints;
+
+	if (path[0] == '\0')
+		return RC_OK;
+	complaints_init(&complaints);
+	enum rc rc = load(pg, path, now_us, &complaints, e);
+	if (rc == RC_INVALID && complaints.count > 0)
+		err_set(e, rc, "refused, the old one stays: %.*s", (int)complaints.text.len,
+			complaints.text.ptr);
+	complaints_done(&complaints);
+	return rc;
+}
+
+static enum rc load_calendar(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	return load_whole(pg, conf_text(c->s.conf, "calendar.file"), calendar_load, now_us, e);
+}
+
+static enum rc load_duty(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	return load_whole(pg, conf_text(c->s.conf, "duty.file"), duty_load, now_us, e);
+}
+
+static enum rc tend_watch(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	return watch_tend(pg, conf_text(c->s.conf, "watch.file"), now_us, e);
+}
+
+static enum rc tend_clocks(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	(void)c;
+	return clocks_tend(pg, now_us, e);
 }
 
 static enum rc forget_releases(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
@@ -246,6 +287,8 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 		do_one(c, pg, "partitions", partitions_ahead, &rc);
 		do_one(c, pg, "protected", load_protected, &rc);
 		do_one(c, pg, "releases", forget_releases, &rc);
+		do_one(c, pg, "calendar", load_calendar, &rc);
+		do_one(c, pg, "duty", load_duty, &rc);
 	}
 	if (mono_us - c->head_at_us >= HEAD_US) {
 		c->head_at_us = mono_us;
@@ -257,6 +300,8 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 		do_one(c, pg, "orders", tend_orders, &rc);
 		do_one(c, pg, "retractions", tell_retracted, &rc);
 		do_one(c, pg, "executors", tend_executors, &rc);
+		do_one(c, pg, "watch", tend_watch, &rc);
+		do_one(c, pg, "clocks", tend_clocks, &rc);
 	}
 	return rc;
 }

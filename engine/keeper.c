@@ -12,6 +12,7 @@
 #include "engine/lease.h"
 #include "engine/projector.h"
 #include "engine/relay.h"
+#include "engine/webhook.h"
 
 #define MAX_COPIES 17             /* Redis and a topic */
 #define CONTROL_US (US_PER_S / 4) /* how old the control row may be: kill switch, caps */
@@ -35,6 +36,7 @@ struct keeper {
 	struct projector *copies[MAX_COPIES];
 	size_t n_copies;
 	struct relay *relay;
+	struct webhook *webhook; /* NULL: no alerts leave */
 	unsigned failures;
 	bool was_leading;  /* and said so */
 	bool more;         /* growth was capped: the next release follows at once */
@@ -286,6 +288,8 @@ enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struc
 	head_init(&k->head);
 	enum rc rc = relay_start(s, &k->head, &k->relay, e);
 	if (rc == RC_OK)
+		rc = webhook_start(s, &k->head, &k->webhook, e);
+	if (rc == RC_OK)
 		rc = start_copies(k, e);
 	if (rc == RC_OK && pthread_create(&k->thread, NULL, run, k) != 0)
 		rc = err_set(e, RC_RETRY, "no thread");
@@ -310,6 +314,7 @@ void keeper_join(struct keeper *k)
 	for (size_t i = 0; i < k->n_copies; i++)
 		projector_join(k->copies[i]);
 	relay_join(k->relay);
+	webhook_join(k->webhook);
 	policy_free(k->policy);
 	free(k);
 }

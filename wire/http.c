@@ -2,7 +2,9 @@
  * connection that died is made anew by the library. */
 #include "wire/http.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -17,7 +19,7 @@ struct http {
 	http_sink *sink;
 	void *arg;
 	struct buf *problem;
-	bool refused;
+	bool refused, internal;
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -54,6 +56,47 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	return h->s.stop != NULL && __atomic_load_n(h->s.stop, __ATOMIC_RELAXED) != 0;
 }
 
+static bool internal_v4(uint32_t a)
+{
+	return a >> 24 == 0 || a >> 24 == 10 || a >> 24 == 127 || a >> 28 >= 14 ||
+		a >> 20 == 0xac1 || a >> 16 == 0xc0a8 || a >> 16 == 0xa9fe ||
+		a >> 22 ==
+		0x64400000u >> 22; /* 0, 10, 127, multicast and above, 172.16/12, 192.168,
+						 169.254, 100.64/10 */
+}
+
+bool http_internal_address(const void *sockaddr)
+{
+	const struct sockaddr *any = sockaddr;
+
+	if (any->sa_family == AF_INET)
+		return internal_v4(ntohl(((const struct sockaddr_in *)sockaddr)->sin_addr.s_addr));
+	if (any->sa_family != AF_INET6)
+		return true;
+	const struct in6_addr *a = &((const struct sockaddr_in6 *)sockaddr)->sin6_addr;
+	uint32_t last;
+
+	memcpy(&last, a->s6_addr + 12, sizeof(last));
+	if (IN6_IS_ADDR_V4MAPPED(a) || IN6_IS_ADDR_V4COMPAT(a))
+		return internal_v4(ntohl(last));
+	if (a->s6_addr[0] == 0 && a->s6_addr[1] == 0x64 && a->s6_addr[2] == 0xff &&
+		a->s6_addr[3] == 0x9b) /* translated to IPv4 */
+		return internal_v4(ntohl(last));
+	return IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a) || IN6_IS_ADDR_LINKLOCAL(a) ||
+		IN6_IS_ADDR_MULTICAST(a) || (a->s6_addr[0] & 0xfe) == 0xfc;
+}
+
+/* Here the name is resolved already: what a name says the second time does not matter. */
+static curl_socket_t open_public(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)purpose;
+	if (http_internal_address(&address->addr)) {
+		*(bool *)arg = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 #define SET(option, value) good = good && curl_easy_setopt(h->curl, option, value) == CURLE_OK
 
 static bool setup(struct http *h)
@@ -73,6 +116,11 @@ static bool setup(struct http *h)
 	SET(CURLOPT_NOPROGRESS, 0L);
 	SET(CURLOPT_XFERINFOFUNCTION, on_progress);
 	SET(CURLOPT_XFERINFODATA, h);
+	if (h->s.public_only) {
+		SET(CURLOPT_OPENSOCKETFUNCTION, open_public);
+		SET(CURLOPT_OPENSOCKETDATA, &h->internal);
+		SET(CURLOPT_NOPROXY, "*");
+	}
 	if (h->s.agent != NULL)
 		SET(CURLOPT_USERAGENT, h->s.agent);
 	if (h->s.ca_file != NULL && h->s.ca_file[0] != '\0')
@@ -154,7 +202,7 @@ static enum rc perform(struct http *h, const char *path, int extra_s, int *statu
 
 	(void)snprintf(url, sizeof(url), "%s%.*s", h->base, PATH_MAX_BYTES - 1, path);
 	h->problem = problem;
-	h->refused = false;
+	h->refused = h->internal = false;
 	h->why[0] = '\0';
 	if (problem != NULL)
 		buf_clear(problem);
@@ -166,6 +214,8 @@ static enum rc perform(struct http *h, const char *path, int extra_s, int *statu
 
 	if (h->refused)
 		return err_set(e, RC_LIMIT, "the answer was not taken to its end");
+	if (rc != CURLE_OK && h->internal)
+		return err_set(e, RC_DENIED, "%s: an internal address", h->base);
 	if (rc != CURLE_OK) {
 		bool who = rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE;
 
@@ -188,6 +238,18 @@ enum rc http_get(struct http *h, const char *path, int silence_extra_s, http_sin
 	SET(CURLOPT_HTTPHEADER, h->headers);
 	return good ? perform(h, path, silence_extra_s, status, problem, e)
 		    : err_set(e, RC_RETRY, "the HTTP client cannot be set up");
+}
+
+enum rc http_post_with(struct http *h, const char *path, const char *header, struct slice body,
+	int *status, struct buf *problem, struct err *e)
+{
+	struct curl_slist *kept = h->post_headers,
+			  one = {.data = (char *)(uintptr_t)header, .next = kept};
+
+	h->post_headers = &one;
+	enum rc rc = http_post(h, path, body, status, problem, e);
+	h->post_headers = kept;
+	return rc;
 }
 
 enum rc http_post(struct http *h, const char *path, struct slice body, int *status,

@@ -12,6 +12,7 @@ struct http_settings {
 	const char *agent;         /* User-Agent */
 	int connect_ms, silence_s; /* to connect; most between two pieces of an answer */
 	const volatile int *stop;  /* non-zero ends a question early; may be NULL */
+	bool public_only; /* no connection to loopback, private and link-local addresses, whatever the name resolves to; no proxy */
 };
 /* Takes the next piece of a 200's body; false ends it: http_get then says RC_LIMIT. */
 typedef bool http_sink(void *arg, struct slice piece);
@@ -25,6 +26,11 @@ OWNER(http_close, struct http);
  * or not all of it. RC_INVALID: the other side is not whom the certificate says. */
 MUST_USE enum rc http_get(struct http *h, const char *path, int silence_extra_s, http_sink *sink,
 	void *arg, int *status, struct buf *problem, struct err *e);
+/* True for addresses that are nobody's but ours: loopback, private, link-local, multicast, unspecified, and the same mapped into IPv6. */
+bool http_internal_address(const void *sockaddr);
+/* Sends a JSON body with one more header line ("Name: value"). */
+MUST_USE enum rc http_post_with(struct http *h, const char *path, const char *header,
+	struct slice body, int *status, struct buf *problem, struct err *e);
 /* Sends a JSON body. */
 MUST_USE enum rc http_post(struct http *h, const char *path, struct slice body, int *status,
 	struct buf *problem, struct err *e);
