@@ -1,7 +1,6 @@
 /* khien check: everything that a start would read, without starting: configuration, keys, number plan, policy, rule packs, protected list. Every error
  * with file and line. `--reference` prints the configuration's reference page instead. */
 #include "app/app.h"
-#include "engine/watch.h"
 
 #include <getopt.h>
 #include <stdio.h>

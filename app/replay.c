@@ -1,5 +1,4 @@
 /* khien replay: what another policy, pack or model would have decided over a span of the past. One JSON object a line per difference, then a summary. */
-#include "engine/replay.h"
 #include "app/app.h"
 
 #include <getopt.h>

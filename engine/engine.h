@@ -60,5 +60,31 @@ MUST_USE enum rc engine_retry(const struct engine_settings *s, const struct retr
 /* Health of the loops, for /readyz: true when every part is able to work; `why` lists what is not. */
 bool engine_ready(struct buf *why);
 
+/* ---- what another policy, pack or model would have decided: docs/replay.md ---- */
+struct replay_settings {
+	int64_t from, to, now;                            /* decisions in [from, to) */
+	const char *policy_file, *rules_dir, *model_file; /* NULL: the active one */
+	const char *homoglyphs;                           /* beside rules_dir */
+	bool (*put)(void *arg, struct slice line);        /* a difference: one JSON object and LF */
+	void *arg;
+	const volatile int *stop; /* may be NULL */
+};
+struct replay_done {
+	char policy[64], rules[512], model[128];
+	size_t reports, senders;
+	size_t judged_again, label_changed; /* texts */
+	size_t was, would, same;            /* episodes */
+	size_t blocked, freed, changed;     /* senders, per service and class */
+	size_t protected_hit;               /* of those that would have been blocked */
+	size_t upheld, overturned;          /* of those, whose case people have closed since */
+};
+/* In one read-only transaction of `pg`, sender after sender; memory does not grow with the span. RC_INVALID: a file is wrong. */
+MUST_USE enum rc engine_replay(
+	struct pg *pg, const struct replay_settings *s, struct replay_done *out, struct err *e);
+
+/* The watch window of the file (name,from,to,policy) that now_us is in; name "": none. RC_INVALID: complaints. */
+MUST_USE enum rc watch_read(const char *path, int64_t now_us, struct complaints *c, char name[64],
+	char policy[600], struct err *e);
+
 extern const struct conf_table
 	engine_conf; /* mode, workers, batch.records, batch.linger_ms, policy.file, rules.dir … */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/engine.h"
 #include "engine/judge.h"
-#include "engine/replay.h"
 
 #define FETCH_ROWS 4000
 

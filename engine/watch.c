@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "classifier/classifier.h"
+#include "engine/engine.h"
 #include "engine/watch.h"
 
 static const char header[] = "name,from,to,policy";

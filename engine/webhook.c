@@ -7,7 +7,6 @@
 #include "engine/engine.h"
 #include "engine/health.h"
 #include "engine/webhook.h"
-#include "wire/http.h"
 
 #define MAX_URLS 16
 #define IDLE_MS 1000
