@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "keep/keep.h"
+
 #define MAX_WORKERS 64
 #define STOP_S 20 /* a stop that hangs ends then; nothing uncommitted counts */
 
@@ -68,6 +70,7 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 	struct worker *workers[MAX_WORKERS] = {0};
 	struct keeper *keeper = NULL;
 	struct api *api = NULL;
+	struct keep_watch *watch = NULL;
 	struct kafka_source source;
 	bool engine = roles->ingest || roles->keeper;
 
@@ -87,6 +90,8 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 		rc = engine_prepare(&s, KHIEN_SQL_DIR, engine, e);
 	if (rc == RC_OK && roles->keeper && !engine_stopping(&s))
 		rc = keeper_start(&s, &keeper, e);
+	if (rc == RC_OK && roles->keeper && !engine_stopping(&s))
+		rc = keep_watch_start(c, &app_stop, &watch, e);
 	for (int i = 0;
 		i < conf_int(c, "workers") && rc == RC_OK && roles->ingest && !engine_stopping(&s);
 		i++)
@@ -100,6 +105,7 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 	for (size_t i = 0; i < MAX_WORKERS; i++)
 		worker_join(workers[i]);
 	keeper_join(keeper);
+	keep_watch_join(watch);
 	api_stop(api);
 	alarm(0);
 	return rc;

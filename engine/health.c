@@ -37,6 +37,11 @@ static void change(struct health_slot *s, enum state to, const char *cause)
 	pthread_mutex_unlock(&lock);
 	if (was == to)
 		return;
+	metric_set(metric_at(metric_family(METRIC_GAUGE, "khien_part_ok", "part",
+				     "1 while this part of the process is able to work, 0 while it "
+				     "waits for something."),
+			   s->name, NULL, NULL),
+		to != BAD);
 	if (to == BAD)
 		log_warn("engine", "part=%s state=waiting cause=\"%s\"", s->name, s->cause);
 	else if (to == OK)

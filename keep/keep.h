@@ -85,3 +85,11 @@ MUST_USE enum rc retention_run(struct pg *c, const struct conf *conf, const char
 /* Everything that is sealed under the old wrap key (keys_rotate) is sealed under the new one, in pieces; can be repeated. */
 MUST_USE enum rc rewrap_run(struct pg *c, const struct keys *k, const char *actor, int64_t now_us,
 	int64_t *rewrapped, struct err *e);
+
+/* ---- watching ---- */
+
+/* A thread that sets the gauges of backups, persons' clocks and surges until *stop. c must outlive it. */
+struct keep_watch;
+MUST_USE enum rc keep_watch_start(
+	const struct conf *c, const volatile int *stop, struct keep_watch **out, struct err *e);
+void keep_watch_join(struct keep_watch *w); /* NULL is fine */
