@@ -21,12 +21,16 @@ static struct metric *backup_age, *overdue, *hour, *usual;
 
 /* The same question for everything, scams, and the busiest campaign of the hour. $1: now. */
 static const char surge_sql[] =
-	"WITH busiest AS (SELECT fingerprint FROM report WHERE stored_at > $1::timestamptz - interval '1 hour'"
+	"WITH busiest AS (SELECT fingerprint FROM report WHERE stored_at > $1::timestamptz - "
+	"interval '1 hour'"
 	" AND stored_at <= $1 AND fingerprint <> 0 GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1),"
-	" span AS (SELECT w, $1::timestamptz - w * interval '7 days' AS at FROM generate_series(0, 4) w),"
-	" n AS (SELECT w, count(r.stored_at) AS reports, count(*) FILTER (WHERE r.class = 1) AS scams,"
+	" span AS (SELECT w, $1::timestamptz - w * interval '7 days' AS at FROM generate_series(0, "
+	"4) w),"
+	" n AS (SELECT w, count(r.stored_at) AS reports, count(*) FILTER (WHERE r.class = 1) AS "
+	"scams,"
 	" count(*) FILTER (WHERE r.fingerprint = (SELECT fingerprint FROM busiest)) AS campaign"
-	" FROM span LEFT JOIN report r ON r.stored_at > span.at - interval '1 hour' AND r.stored_at <= span.at"
+	" FROM span LEFT JOIN report r ON r.stored_at > span.at - interval '1 hour' AND "
+	"r.stored_at <= span.at"
 	" GROUP BY w)"
 	" SELECT (SELECT reports FROM n WHERE w = 0), (SELECT scams FROM n WHERE w = 0),"
 	" (SELECT campaign FROM n WHERE w = 0), avg(reports)::float8, avg(scams)::float8,"
@@ -120,7 +124,8 @@ enum rc keep_watch_start(
 		return err_set(e, RC_RETRY, "out of memory");
 	*w = (struct keep_watch){.conf = c, .stop = stop};
 	backup_age = metric_family(METRIC_GAUGE, "khien_backup_age_seconds", "dir",
-		"Age of the newest state of a backup in each of backup.state_dirs; -1: there is none.");
+		"Age of the newest state of a backup in each of backup.state_dirs; -1: there is "
+		"none.");
 	overdue = metric_family(METRIC_GAUGE, "khien_subject_requests_overdue", "",
 		"Persons' requests that are open past one of their clocks.");
 	hour = metric_family(METRIC_GAUGE, "khien_surge_hour", "what",
