@@ -30,7 +30,7 @@ static const struct sealed kinds[] = {
 	{"SELECT document_no, convert_to('order/' || document_no, 'UTF8'), file FROM order_doc"
 	 " WHERE document_no > $1 ORDER BY 1 LIMIT 20",
 		"UPDATE order_doc SET file = $2 WHERE document_no = $1 AND file = $3"},
-	{"SELECT name, convert_to('totp/' || name, 'UTF8'), totp FROM person"
+	{"SELECT name, convert_to('totp ' || name, 'UTF8'), totp FROM person"
 	 " WHERE name > $1 AND totp IS NOT NULL ORDER BY 1 LIMIT 200",
 		"UPDATE person SET totp = $2 WHERE name = $1 AND totp = $3"},
 };
