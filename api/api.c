@@ -87,7 +87,8 @@ static bool recognise(struct api *a, struct exchange *x, struct request *r)
 		return unauthorized(x);
 	keys_token_mac(a->s.keys, token, mac);
 	int64_t old_max_us = r->route->place == LAST_GOOD ? INT64_MAX
-		: r->route->place == WITH_DATABASE        ? TOKENS_OLD_US
+		: r->route->place == WITH_DATABASE || r->route->place == DESK
+						   ? TOKENS_OLD_US
 						   : a->stale_max_s * US_PER_S + TOKENS_OLD_US;
 	bool used = x_header(x, "X-Khien-Background").ptr == NULL;
 	enum rc rc = (used ? tokens_get : tokens_peek)(
@@ -371,6 +372,9 @@ static enum rc api_new(const struct api_settings *s, struct api **out, struct er
 		return err_set(e, RC_INVALID, "api.console: %s holds no built console", dir);
 	a->alarm_s = conf_int(s->conf, "feed.alarm");
 	a->heartbeat_ms = conf_int(s->conf, "api.heartbeat") * 1000;
+	a->contract = contract_new(e);
+	if (a->contract == NULL)
+		return RC_FATAL;
 	if (a->notes == NULL || a->tokens == NULL || a->snapshots == NULL || a->answers == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
 	return mirror_new(&a->mirror, e);
@@ -443,6 +447,7 @@ void api_stop(struct api *a)
 	answers_free(a->answers);
 	notes_free(a->notes);
 	console_free(a->console);
+	contract_free(a->contract);
 	snapshots_free(a->snapshots);
 	tokens_free(a->tokens);
 	mirror_free(a->mirror);

@@ -17,6 +17,7 @@ struct snapshots;
 struct answers;
 struct notes;
 struct console;
+struct contract;
 
 enum lane_of { LANE_DATABASE, LANE_MEMORY, LANES };
 
@@ -35,6 +36,7 @@ struct api {
 	} m;
 	struct notes *notes;
 	struct console *console; /* NULL: it is not built */
+	struct contract *contract;
 	int64_t stale_max_s, heartbeat_ms, alarm_s;
 	int64_t measured_us; /* when consumers were last looked at; this and what was seen then are the
 				tokens' thread's */
@@ -78,8 +80,8 @@ static inline int64_t api_mono(const struct api *a)
 typedef void route_handler(struct api *a, struct pg *pg, struct exchange *x);
 
 /* IN_MEMORY: at once. ON_THREAD: out of memory too, but it takes a moment. LAST_GOOD: the same, with list and tokens as they were last
- * known, however long ago. */
-enum route_place { IN_MEMORY, ON_THREAD, LAST_GOOD, WITH_DATABASE };
+ * known, however long ago. DESK: with the database, and only when the request keeps to api/openapi.json. */
+enum route_place { IN_MEMORY, ON_THREAD, LAST_GOOD, WITH_DATABASE, DESK };
 
 struct route {
 	const char *method;
@@ -242,6 +244,34 @@ void handle_page(struct api *a, struct pg *pg, struct exchange *x);
 void handle_console(struct api *a, struct pg *pg, struct exchange *x);
 void handle_root(struct api *a, struct pg *pg, struct exchange *x);
 void handle_style(struct api *a, struct pg *pg, struct exchange *x);
+void handle_openapi(struct api *a, struct pg *pg, struct exchange *x);
+void handle_cases(struct api *a, struct pg *pg, struct exchange *x);
+void handle_cases_csv(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_events(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_reports(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_notes(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_bundle(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_act(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_bulk(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_note(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_assign(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_merge(struct api *a, struct pg *pg, struct exchange *x);
+void handle_case_split(struct api *a, struct pg *pg, struct exchange *x);
+void handle_appeal(struct api *a, struct pg *pg, struct exchange *x);
+void handle_appeal_decision(struct api *a, struct pg *pg, struct exchange *x);
+void handle_approvals(struct api *a, struct pg *pg, struct exchange *x);
+void handle_approve(struct api *a, struct pg *pg, struct exchange *x);
+void handle_care(struct api *a, struct pg *pg, struct exchange *x);
+void handle_audit(struct api *a, struct pg *pg, struct exchange *x);
+void handle_tokens(struct api *a, struct pg *pg, struct exchange *x);
+void handle_token_create(struct api *a, struct pg *pg, struct exchange *x);
+void handle_token_revoke(struct api *a, struct pg *pg, struct exchange *x);
+void handle_orders(struct api *a, struct pg *pg, struct exchange *x);
+void handle_protected(struct api *a, struct pg *pg, struct exchange *x);
+void handle_policy(struct api *a, struct pg *pg, struct exchange *x);
+void handle_rules(struct api *a, struct pg *pg, struct exchange *x);
+void handle_quarantine(struct api *a, struct pg *pg, struct exchange *x);
 void handle_health(struct api *a, struct pg *pg, struct exchange *x);
 void handle_ready(struct api *a, struct pg *pg, struct exchange *x);
 void handle_metrics(struct api *a, struct pg *pg, struct exchange *x);
@@ -273,6 +303,30 @@ void answers_free(struct answers *s);
 struct shared *answers_get(
 	struct answers *s, const char *key, int64_t state); /* NULL: none; else the caller's */
 void answers_put(struct answers *s, const char *key, int64_t state, struct shared *text);
+
+/* ---- contract.c: api/openapi.json, to which the routes of the place DESK are held ---- */
+struct contract *contract_new(struct err *e); /* NULL: out of memory, or it is not what it should be */
+void contract_free(struct contract *k);
+/* Query and body keep to the operation; its media type is JSON. False: answered. */
+bool contract_holds(struct api *a, struct exchange *x);
+struct slice contract_text(void);
+/* The operation of a route: JSON_NONE when there is none. */
+struct json contract_operation(const struct contract *k, const struct route *r);
+/* Whether the value is as the schema says; else "where: what" in e. */
+MUST_USE enum rc contract_check(
+	const struct contract *k, struct json schema, struct json value, struct err *e);
+
+/* ---- readings.c ---- */
+/* Notes in the audit who looked at what; RC_OK or it must not be shown. */
+MUST_USE enum rc note_reading(struct api *a, struct pg *pg, struct exchange *x, const char *what,
+	const char *whom, struct err *e);
+/* Parameters of a list that the contract has looked at already. */
+struct slice arg_or_none(const struct exchange *x, const char *name);
+int64_t arg_limit(const struct exchange *x);
+/* cursor=MICROSECONDS.ID; false: answered with 400. TIME_NONE: none was given. */
+bool arg_cursor(struct exchange *x, int64_t *us, struct slice *id);
+void answer_json(struct exchange *x, enum rc rc, struct buf *b, const struct err *e);
+bool role_is(const struct exchange *x, const char *roles);
 
 /* ---- helpers of handlers ---- */
 static inline bool is_head(const struct exchange *x)

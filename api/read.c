@@ -8,7 +8,7 @@ typedef enum rc sender_reader(
 	struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
 
 /* Fails closed: what cannot be noted is not shown. */
-static enum rc note_reading(struct api *a, struct pg *pg, struct exchange *x, const char *what,
+enum rc note_reading(struct api *a, struct pg *pg, struct exchange *x, const char *what,
 	const char *whom, struct err *e)
 {
 	char actor[80], line[256];
@@ -25,7 +25,7 @@ static enum rc note_reading(struct api *a, struct pg *pg, struct exchange *x, co
 	return rc;
 }
 
-static void answer_json(struct exchange *x, enum rc rc, struct buf *b, const struct err *e)
+void answer_json(struct exchange *x, enum rc rc, struct buf *b, const struct err *e)
 {
 	buf_byte(b, '\n');
 	if (rc != RC_OK)

@@ -2,6 +2,7 @@
 #include "api/private.h"
 
 #define STAFF "viewer|analyst|supervisor|liaison|auditor|admin"
+#define DECIDERS "analyst|supervisor|liaison|admin" /* what each may decide is in cases/life.c */
 #define FEEDS "feed|admin|analyst|supervisor"
 
 const struct route api_routes[] = {
@@ -40,6 +41,35 @@ const struct route api_routes[] = {
 	{"GET", "/v1/stats", STAFF, WITH_DATABASE, handle_stats, false},
 	{"POST", "/v1/session", "", WITH_DATABASE, handle_login, false},
 	{"DELETE", "/v1/session", "*", WITH_DATABASE, handle_logout, false},
+	{"GET", "/v1/openapi.json", "", IN_MEMORY, handle_openapi, false},
+	{"GET", "/v1/cases", STAFF, DESK, handle_cases, false},
+	{"GET", "/v1/cases.csv", STAFF, DESK, handle_cases_csv, false},
+	{"POST", "/v1/cases/bulk", DECIDERS, DESK, handle_case_bulk, false},
+	{"GET", "/v1/cases/{id}", STAFF, DESK, handle_case, false},
+	{"GET", "/v1/cases/{id}/events", STAFF, DESK, handle_case_events, false},
+	{"GET", "/v1/cases/{id}/reports", STAFF, DESK, handle_case_reports, false},
+	{"GET", "/v1/cases/{id}/notes", STAFF, DESK, handle_case_notes, false},
+	{"POST", "/v1/cases/{id}/actions", DECIDERS, DESK, handle_case_act, false},
+	{"POST", "/v1/cases/{id}/notes", DECIDERS, DESK, handle_case_note, false},
+	{"POST", "/v1/cases/{id}/assignment", DECIDERS, DESK, handle_case_assign, false},
+	{"POST", "/v1/cases/{id}/merge", "supervisor|admin", DESK, handle_case_merge, false},
+	{"POST", "/v1/cases/{id}/split", "supervisor|admin", DESK, handle_case_split, false},
+	{"POST", "/v1/cases/{id}/appeal", "care|analyst|supervisor|admin", DESK, handle_appeal,
+		false},
+	{"POST", "/v1/cases/{id}/appeal/decision", "supervisor|admin", DESK,
+		handle_appeal_decision, false},
+	{"GET", "/v1/approvals", STAFF, DESK, handle_approvals, false},
+	{"POST", "/v1/approvals/{id}", "supervisor|admin", DESK, handle_approve, false},
+	{"GET", "/v1/care/{sender}", "care|supervisor|admin", DESK, handle_care, false},
+	{"GET", "/v1/audit", "auditor|admin", DESK, handle_audit, false},
+	{"GET", "/v1/tokens", "admin|auditor", DESK, handle_tokens, false},
+	{"POST", "/v1/tokens", "admin", DESK, handle_token_create, false},
+	{"DELETE", "/v1/tokens/{name}", "admin", DESK, handle_token_revoke, false},
+	{"GET", "/v1/orders", STAFF, DESK, handle_orders, false},
+	{"GET", "/v1/protected", STAFF, DESK, handle_protected, false},
+	{"GET", "/v1/policy", STAFF, DESK, handle_policy, false},
+	{"GET", "/v1/rules", STAFF, DESK, handle_rules, false},
+	{"GET", "/v1/quarantine", "supervisor|auditor|admin", DESK, handle_quarantine, false},
 	{"GET", "/v1/me", "*", IN_MEMORY, handle_me, false},
 };
 const size_t api_routes_count = ARRAY_LEN(api_routes);

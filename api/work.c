@@ -117,7 +117,8 @@ static void *serve(void *arg)
 			http_break(x);
 		else if (rc != RC_OK)
 			answer_failure(x, rc, &e);
-		else if (identify(a, pg, x))
+		else if (identify(a, pg, x) &&
+			(request_of(x)->route->place != DESK || contract_holds(a, x)))
 			request_of(x)->route->run(a, pg, x);
 	}
 	pg_close(pg);

@@ -270,10 +270,14 @@ static const char action_sql[] =
 static const char case_lock_sql[] = "SELECT c.id FROM (SELECT DISTINCT unnest($1::text[]) AS id) k "
 				    "JOIN case_file c ON c.id = k.id"
 				    " ORDER BY c.id FOR NO KEY UPDATE OF c";
+/* A block's time is over: the case closes, but a scam case that nobody has decided goes back to people. */
+#define ENDS "k.state = 'closed' AND (c.class = 0 OR c.settled_at IS NOT NULL)"
 static const char case_set_sql[] =
-	"UPDATE case_file c SET state = k.state, version = version + 1,"
-	" outcome = CASE WHEN k.state = 'closed' THEN 'expired' ELSE c.outcome END,"
-	" closed_at = CASE WHEN k.state = 'closed' THEN $3::timestamptz ELSE c.closed_at END"
+	"UPDATE case_file c SET state = CASE WHEN k.state <> 'closed' THEN k.state"
+	" WHEN " ENDS " THEN 'closed' ELSE 'verifying' END, version = version + 1,"
+	" outcome = CASE WHEN " ENDS " THEN CASE WHEN c.settled_how IN ('single', 'bulk')"
+	" THEN 'upheld' ELSE 'expired' END ELSE c.outcome END,"
+	" closed_at = CASE WHEN " ENDS " THEN $3::timestamptz ELSE c.closed_at END"
 	" FROM (SELECT DISTINCT ON (id) id, state FROM unnest($1::text[], $2::text[]) u(id, state)"
 	" ORDER BY id, state = 'enforced' DESC, state = 'held' DESC) k WHERE c.id = k.id AND "
 	"c.state <> k.state"

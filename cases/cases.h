@@ -468,3 +468,5 @@ MUST_USE enum rc session_end(struct pg *c, const struct keys *k, struct slice to
 	const char *name, int64_t now_us, struct err *e); /* RC_NONE: it has ended */
 
 extern const struct conf_table cases_conf; /* database.dsn, quarantine.keep … */
+
+#include "cases/desk.h"

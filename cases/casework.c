@@ -44,11 +44,17 @@ static enum rc read_open(
 
 enum rc cases_send_open(struct ledger *l, const struct pg_param touched[3], struct err *e)
 {
+	/* A merged case goes on gathering for the one that it was merged into, as long as that one is open. The open ones come last: they win. */
 	static const char sql[] =
-		"SELECT t.place, c.class, c.id, c.first_at, c.state"
+		"SELECT t.place, c.class, c.id, c.first_at, c.state, c.settled"
 		" FROM unnest($1::bigint[], $2::smallint[], $3::int[]) t(sender, service, place)"
-		" JOIN case_file c ON c.sender = t.sender AND c.service = t.service"
-		" WHERE c.state <> 'closed' AND c.kind = 'reports'";
+		" CROSS JOIN LATERAL (SELECT x.class, x.id, x.first_at, x.state, NOT EXISTS (SELECT FROM"
+		" case_file m WHERE m.id = x.merged_into AND m.state <> 'closed') AS settled,"
+		" 0 AS open, x.closed_at FROM case_file x WHERE x.sender = t.sender"
+		" AND x.service = t.service AND x.state = 'closed' AND x.kind = 'reports'"
+		" UNION ALL SELECT x.class, x.id, x.first_at, x.state, false, 1, NULL FROM case_file x"
+		" WHERE x.sender = t.sender AND x.service = t.service AND x.state <> 'closed'"
+		" AND x.kind = 'reports') c ORDER BY t.place, c.open, c.closed_at, c.id";
 
 	return pg_send(l->pg, sql, touched, 3, e);
 }
@@ -58,9 +64,12 @@ enum rc cases_recv_open(struct ledger *l, struct work *w, struct err *e)
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_recv(l->pg, &r, e);
 
-	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++)
-		rc = read_open(
-			r, i, 2, &w->open[pg_int(r, i, 0)][pg_int(r, i, 1) == CLASS_SCAM], e);
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct open_case *k = &w->open[pg_int(r, i, 0)][pg_int(r, i, 1) == CLASS_SCAM];
+
+		rc = read_open(r, i, 2, k, e);
+		k->settled = pg_bool(r, i, 5);
+	}
 	return rc;
 }
 
@@ -221,11 +230,13 @@ static void add_case(struct work *w, const struct ledger_settings *s, const stru
 		.reports = tally->reports,
 		.first_at = tally->reports > 0 ? tally->first_at : counting,
 		.opened = open->id[0] == '\0',
+		.reopened = open->settled,
 		.look = climbed(&t[i], c) ||
 			(open->id[0] != '\0' && strcmp(open->state, "open") != 0),
 		.was = open->id[0] != '\0' ? open->state : "open",
 	};
-	if (counting != TIME_NONE && counting < k->first_at)
+	if (counting != TIME_NONE && counting < k->first_at &&
+		!(open->settled && tally->reports > 0))
 		k->first_at = counting;
 	if (k->first_at == TIME_NONE && !k->opened)
 		k->first_at = open->first_at;
@@ -235,7 +246,7 @@ static void add_case(struct work *w, const struct ledger_settings *s, const stru
 		case_new_id(k->id);
 	} else {
 		memcpy(k->id, open->id, sizeof(k->id));
-		if (open->first_at < k->first_at)
+		if (open->first_at < k->first_at && !open->settled)
 			k->first_at = open->first_at;
 	}
 	k->due_at = k->first_at + s->clock_s[c] * US_PER_S;
@@ -245,8 +256,9 @@ static void note_opened(struct ledger *l, const struct kase *k, const struct tou
 {
 	char masked[MASKED_TEXT];
 
-	buf_fmt(&l->audit, "case.open %s %s/%s %s %s\n", k->id, scope_name(t->sender.scope),
-		masked_sender(&t->sender, masked), service_name(t->service), class_name(k->cls));
+	buf_fmt(&l->audit, "case.%s %s %s/%s %s %s\n", k->opened ? "open" : "reopen", k->id,
+		scope_name(t->sender.scope), masked_sender(&t->sender, masked),
+		service_name(t->service), class_name(k->cls));
 }
 
 enum rc cases_gather(struct ledger *l, const struct ledger_settings *s, struct work *w,
@@ -261,12 +273,13 @@ enum rc cases_gather(struct ledger *l, const struct ledger_settings *s, struct w
 	count_reports(w, b, tally);
 	for (size_t i = 0; i < n_touched; i++)
 		for (enum report_class c = CLASS_NUISANCE; c <= CLASS_SCAM; c++) {
-			bool again = w->facts && w->open[i][c].id[0] != '\0';
+			bool again = w->facts && w->open[i][c].id[0] != '\0' &&
+				!w->open[i][c].settled;
 
 			if (tally[i][c].reports == 0 && !climbed(&t[i], c) && !again)
 				continue;
 			add_case(w, s, t, i, c, &tally[i][c]);
-			if (w->cases[w->n_cases - 1].opened)
+			if (w->cases[w->n_cases - 1].opened || w->cases[w->n_cases - 1].reopened)
 				note_opened(l, &w->cases[w->n_cases - 1], &t[i]);
 		}
 	return RC_OK;
@@ -310,6 +323,36 @@ static const char update_sql[] =
 	" FROM (SELECT u.*, " NEXT_STATE UNNEST " OFFSET 0) u WHERE c.id = u.id"
 	" RETURNING c.sender, c.service, c.class, u.was, c.state)"
 	" SELECT sender, service, class, was, state FROM m WHERE state <> was";
+
+/* What was settled begins again: with its history, and a clock that runs from what came now. Locked in the order of their ids. */
+static const char reopen_sql[] =
+	"WITH k AS MATERIALIZED (SELECT c.id, c.state, c.version, c.outcome, u.due_at FROM"
+	" unnest($1::text[], $2::timestamptz[]) u(id, due_at) JOIN case_file c ON c.id = u.id"
+	" WHERE c.state = 'closed' ORDER BY c.id FOR NO KEY UPDATE OF c), told AS (INSERT INTO"
+	" case_event (case_id, at, actor, event, from_state, to_state, version, detail)"
+	" SELECT id, $3, $4, 'report', 'closed', 'open', version + 1,"
+	" jsonb_build_object('outcome', outcome) FROM k) UPDATE case_file c SET state = 'open',"
+	" outcome = NULL, closed_at = NULL, reason = '', settled_at = NULL, settled_by = '',"
+	" settled_how = NULL, merged_into = NULL, reopened = c.reopened + 1, due_at = k.due_at,"
+	" version = c.version + 1 FROM k WHERE c.id = k.id";
+
+static enum rc send_reopened(struct ledger *l, const struct ledger_settings *s,
+	const struct work *w, int64_t now_us, struct arena *a, int *sent, struct err *e)
+{
+	arrays_begin(l);
+	struct pg_array *id = array_of(l, PG_TEXT), *due = array_of(l, PG_TIMESTAMPTZ);
+	for (size_t i = 0; i < w->n_cases; i++)
+		if (w->cases[i].reopened) {
+			pg_array_text(id, slice_str(w->cases[i].id));
+			pg_array_time(due, w->cases[i].due_at);
+		}
+	if (id->count == 0)
+		return RC_OK;
+	struct pg_param p[] = {
+		pg_p_array(id), pg_p_array(due), pg_p_time(now_us, a), pg_p_str(s->actor)};
+	*sent += 1;
+	return pg_send(l->pg, reopen_sql, p, ARRAY_LEN(p), e);
+}
 
 static int by_id(const void *a, const void *b)
 {
@@ -362,11 +405,13 @@ static enum rc send_some(struct ledger *l, const struct work *w, const struct to
 	return opened ? pg_send(l->pg, insert_sql, p, 12, e) : pg_send(l->pg, update_sql, p, 11, e);
 }
 
-enum rc cases_store(struct ledger *l, const struct work *w, const struct touched *t, int64_t now_us,
-	struct arena *a, int *sent, struct err *e)
+enum rc cases_store(struct ledger *l, const struct ledger_settings *s, const struct work *w,
+	const struct touched *t, int64_t now_us, struct arena *a, int *sent, struct err *e)
 {
-	enum rc rc = send_some(l, w, t, true, now_us, a, sent, e);
+	enum rc rc = send_reopened(l, s, w, now_us, a, sent, e);
 
+	if (rc == RC_OK)
+		rc = send_some(l, w, t, true, now_us, a, sent, e);
 	return rc == RC_OK ? send_some(l, w, t, false, now_us, a, sent, e) : rc;
 }
 

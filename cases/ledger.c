@@ -196,7 +196,7 @@ enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s, struct 
 	if (rc == RC_OK)
 		rc = records_send(l, s, w, b, now_us, a, &sent, e);
 	if (rc == RC_OK)
-		rc = cases_store(l, w, touched, now_us, a, &cases, e);
+		rc = cases_store(l, s, w, touched, now_us, a, &cases, e);
 	if (rc == RC_OK && w->facts)
 		rc = contacts_mend(l, w, touched, now_us, a, &mended, e);
 	if (rc == RC_OK)

@@ -40,11 +40,12 @@ struct filed {
 
 #define CASE_ID 24
 
-/* An open case as it was read. */
+/* The case that a report joins, as it was read: the open one, or the one that was closed last. */
 struct open_case {
 	char id[CASE_ID]; /* "": there is none */
 	int64_t first_at;
 	char state[12];
+	bool settled; /* it is closed, and reopens when something joins */
 };
 
 /* A case that the batch touches, of a touched sender and service. */
@@ -54,6 +55,7 @@ struct kase {
 	char id[CASE_ID];
 	int64_t reports, first_at, due_at;
 	bool opened;     /* by this batch */
+	bool reopened;   /* by this batch: it was closed */
 	bool look;       /* its state may change */
 	const char *was; /* its state so far */
 };
@@ -158,8 +160,9 @@ MUST_USE enum rc cases_shared(struct ledger *l, const struct ledger_settings *s,
 MUST_USE enum rc cases_gather(struct ledger *l, const struct ledger_settings *s, struct work *w,
 	const struct ledger_batch *b, const struct touched *t, size_t n_touched, struct arena *a,
 	struct err *e);
-MUST_USE enum rc cases_store(struct ledger *l, const struct work *w, const struct touched *t,
-	int64_t now_us, struct arena *a, int *sent, struct err *e);
+MUST_USE enum rc cases_store(struct ledger *l, const struct ledger_settings *s,
+	const struct work *w, const struct touched *t, int64_t now_us, struct arena *a, int *sent,
+	struct err *e);
 /* Receives what cases_store sent, `sent` answers: what became of cases goes into the audit. */
 MUST_USE enum rc cases_recv(struct ledger *l, const struct work *w, const struct touched *t,
 	size_t n, int sent, struct err *e);

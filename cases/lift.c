@@ -108,9 +108,12 @@ static const char *const plain_steps[] = {
 	"DELETE FROM wish w USING pg_temp.lifting l WHERE w.sender = l.sender"
 	" AND w.service = l.service AND w.origin = l.origin",
 	"INSERT INTO dirty (sender, service) SELECT DISTINCT sender, service FROM pg_temp.lifting",
-	"INSERT INTO retraction (sender, case_id) SELECT DISTINCT sender, case_id FROM "
-	"pg_temp.lifting",
 };
+static const char retract_sql[] = "INSERT INTO retraction (sender, case_id, at) SELECT DISTINCT "
+				  "sender, case_id, $1::timestamptz FROM pg_temp.lifting";
+static const char found_sql[] = "INSERT INTO finding (case_id, at, was_right, cause, actor) SELECT "
+				"DISTINCT case_id, $1::timestamptz, false, 'lift', $2 FROM "
+				"pg_temp.lifting";
 static const char action_sql[] =
 	"UPDATE action x SET state = 'lifted', reason = $1 FROM pg_temp.lifting l"
 	" WHERE x.case_id = l.case_id AND x.sender = l.sender AND x.service = l.service"
@@ -162,14 +165,19 @@ static void selection(const struct pg_param p[WHICH_PARAMS], char hex[65])
 	digest_hex(&d, hex);
 }
 
-static enum rc end_all(
-	struct pg *c, const char *why, int64_t now_us, struct arena *a, struct err *e)
+static enum rc end_all(struct pg *c, const char *why, const char *actor, int64_t now_us,
+	struct arena *a, struct err *e)
 {
 	struct pg_param now = pg_p_time(now_us, a), reason = pg_p_str(why);
+	struct pg_param found[] = {now, pg_p_str(actor)};
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; rc == RC_OK && i < ARRAY_LEN(plain_steps); i++)
 		rc = pg_run(c, plain_steps[i], NULL, 0, NULL, e);
+	if (rc == RC_OK)
+		rc = pg_run(c, retract_sql, &now, 1, NULL, e);
+	if (rc == RC_OK)
+		rc = pg_run(c, found_sql, found, 2, NULL, e);
 	if (rc == RC_OK)
 		rc = pg_run(c, action_sql, &reason, 1, NULL, e);
 	if (rc == RC_OK)
@@ -208,7 +216,7 @@ static enum rc lift_once(struct pg *c, const struct lift_which *w, const char *w
 		rc = approval_ask(c, "lift", hash, done.wishes, actor, now_us, a, &agreed, e);
 	done.waits = !agreed;
 	if (rc == RC_OK && agreed)
-		rc = end_all(c, why, now_us, a, e);
+		rc = end_all(c, why, actor, now_us, a, e);
 	if (rc == RC_OK)
 		rc = tell(c, &done, hash, why, actor, now_us, a, e);
 	if (rc == RC_OK)

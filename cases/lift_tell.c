@@ -1,26 +1,26 @@
-/* The reports of lifted cases hear that what they led to was reversed: in pieces and after the lift, because a flood may have brought a million of
- * them and the lift must not wait. Leaves out the lift itself. */
+/* Reports hear what people decided of their case - reversed, actioned, no action, referred: in pieces and after the decision, because a flood may have brought a million of
+ * them and a decision must not wait. Leaves out the decision itself. */
 #include "cases/cases.h"
 
 #define PIECE "5000" /* reports in one transaction */
 
-static const char next_sql[] = "SELECT id, sender, case_id, after_at::text, after_id FROM "
+static const char next_sql[] = "SELECT id, sender, case_id, after_at::text, after_id, status, reason, at FROM "
 			       "retraction ORDER BY id LIMIT 1 FOR UPDATE";
-/* $1 sender, $2 case, $3 and $4 after which report, $5 and $6 now. Report ids are locked in the order of everybody. */
+/* $1 sender, $2 case, $3 and $4 after which report, $5 and $6 now, $7 status, $8 reason, $9 of the decision. Report ids are locked in the order of everybody. */
 static const char piece_sql[] =
 	"WITH piece AS MATERIALIZED (SELECT r.received_at, r.id_hash, r.report_id FROM report r"
 	" WHERE r.sender = $1 AND (r.received_at, r.id_hash) > ($3::timestamptz, $4::bytea)"
-	" AND r.case_id = $2 AND r.disposition = 0 ORDER BY r.received_at, r.id_hash LIMIT " PIECE
+	" AND r.case_id = $2 AND r.disposition = 0 AND ($9::timestamptz IS NULL OR r.stored_at <= $9) ORDER BY r.received_at, r.id_hash LIMIT " PIECE
 	"), held AS MATERIALIZED (SELECT k.id_hash FROM report_key k JOIN piece USING (id_hash)"
 	" ORDER BY k.id_hash FOR NO KEY UPDATE OF k),"
 	" next AS (UPDATE report_key k SET seq = k.seq + 1 FROM held h, piece p"
 	" WHERE k.id_hash = h.id_hash AND p.id_hash = k.id_hash"
 	" RETURNING k.id_hash, p.report_id, k.seq),"
 	" kept AS (INSERT INTO outcome (id_hash, seq, status, at, reason)"
-	" SELECT id_hash, seq, 'reversed', $5, 'lifted' FROM next), line AS (SELECT"
+	" SELECT id_hash, seq, $7, $5, $8 FROM next), line AS (SELECT"
 	" (row_number() OVER (ORDER BY report_id) - 1) / 1000 AS g, report_id || E'\\t' ||"
-	" json_build_object('report_id', report_id, 'seq', seq, 'status', 'reversed', 'at',"
-	" $6::text, 'reason', 'lifted') || E'\\n' AS text FROM next), sent AS (INSERT INTO outbox"
+	" json_build_object('report_id', report_id, 'seq', seq, 'status', $7::text, 'at',"
+	" $6::text, 'reason', $8::text) || E'\\n' AS text FROM next), sent AS (INSERT INTO outbox"
 	" (topic, messages, body) SELECT 'outcomes', count(*), string_agg(text, '') FROM line "
 	"GROUP BY g)"
 	" SELECT received_at::text, id_hash FROM piece ORDER BY piece.received_at DESC, id_hash "
@@ -43,7 +43,9 @@ static enum rc tell_piece(struct pg *c, int64_t now_us, bool *more, struct err *
 	struct pg_param key = pg_p_int(pg_int(r, 0, 0), a);
 	struct pg_param p[] = {pg_p_int(pg_int(r, 0, 1), a), pg_p_text(pg_text(r, 0, 2), a),
 		pg_p_text(pg_text(r, 0, 3), a), pg_p_bytes(after.len > 0 ? after : SLICE("")),
-		pg_p_time(now_us, a), pg_p_str(at)};
+		pg_p_time(now_us, a), pg_p_str(at),
+		pg_p_text(pg_text(r, 0, 5), a), pg_p_text(pg_text(r, 0, 6), a),
+		pg_p_time(pg_time_us(r, 0, 7), a)};
 	rc = pg_run(c, piece_sql, p, ARRAY_LEN(p), &last, e);
 	if (rc != RC_OK)
 		return rc;

@@ -256,6 +256,17 @@ static enum rc tend_executors(struct chores *c, struct pg *pg, int64_t now_us, s
 	return executors_tend(pg, &x, now_us, &c->executed, e);
 }
 
+static enum rc tend_appeals(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	(void)c;
+	return cases_tend(pg, 0, now_us, e);
+}
+
+static enum rc tend_quiet(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	return cases_tend(pg, conf_int(c->s.conf, "cases.quiet"), now_us, e);
+}
+
 /* ---- all of it ---- */
 
 typedef enum rc chore(struct chores *c, struct pg *pg, int64_t now_us, struct err *e);
@@ -289,6 +300,7 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 		do_one(c, pg, "releases", forget_releases, &rc);
 		do_one(c, pg, "calendar", load_calendar, &rc);
 		do_one(c, pg, "duty", load_duty, &rc);
+		do_one(c, pg, "quiet", tend_quiet, &rc);
 	}
 	if (mono_us - c->head_at_us >= HEAD_US) {
 		c->head_at_us = mono_us;
@@ -298,6 +310,7 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 		c->gauges_at_us = mono_us;
 		do_one(c, pg, "gauges", measure, &rc);
 		do_one(c, pg, "orders", tend_orders, &rc);
+		do_one(c, pg, "appeals", tend_appeals, &rc);
 		do_one(c, pg, "retractions", tell_retracted, &rc);
 		do_one(c, pg, "executors", tend_executors, &rc);
 		do_one(c, pg, "watch", tend_watch, &rc);
