@@ -88,8 +88,8 @@ static bool recognise(struct api *a, struct exchange *x, struct request *r)
 	keys_token_mac(a->s.keys, token, mac);
 	int64_t old_max_us = r->route->place == LAST_GOOD ? INT64_MAX
 		: r->route->place == WITH_DATABASE || r->route->place == DESK
-						   ? TOKENS_OLD_US
-						   : a->stale_max_s * US_PER_S + TOKENS_OLD_US;
+		? TOKENS_OLD_US
+		: a->stale_max_s * US_PER_S + TOKENS_OLD_US;
 	bool used = x_header(x, "X-Khien-Background").ptr == NULL;
 	enum rc rc = (used ? tokens_get : tokens_peek)(
 		a->tokens, mac, a->s.clk->now_us(a->s.clk), r->started_us, old_max_us, &r->who);

@@ -6,30 +6,43 @@
 
 /* $1 scope, $2 value. */
 static const char care_sql[] =
-	"SELECT jsonb_build_object('sender', jsonb_build_object('scope', $1::text, 'value', $2::text),"
-	" 'blocked', coalesce((SELECT jsonb_agg(jsonb_build_object('service', service_word(n.service),"
-	" 'since', iso(r.at), 'until', iso(n.until), 'case', n.case_id, 'by', b.by, 'can_appeal', b.by ="
+	"SELECT jsonb_build_object('sender', jsonb_build_object('scope', $1::text, 'value', "
+	"$2::text),"
+	" 'blocked', coalesce((SELECT jsonb_agg(jsonb_build_object('service', "
+	"service_word(n.service),"
+	" 'since', iso(r.at), 'until', iso(n.until), 'case', n.case_id, 'by', b.by, 'can_appeal', "
+	"b.by ="
 	" 'carrier' AND k.state = 'enforced', 'appeal', (SELECT jsonb_build_object('opened_at',"
 	" iso(p.opened_at), 'due_at', iso(p.due_at), 'decision', p.decision) FROM appeal p WHERE"
 	" p.case_id = n.case_id ORDER BY p.id DESC LIMIT 1), 'text', jsonb_build_object("
-	" 'vi', 'Số này đang bị ' || CASE n.action WHEN 'bar' THEN 'chặn' WHEN 'throttle' THEN 'hạn chế'"
-	" ELSE 'gắn nhãn cảnh báo' END || CASE n.service WHEN 0 THEN ' gửi tin nhắn' ELSE ' thực hiện"
-	" cuộc gọi' END || CASE WHEN b.by = 'authority' THEN ' theo yêu cầu của cơ quan có thẩm quyền.'"
-	" WHEN k.class = 1 THEN ' vì có nhiều phản ánh về dấu hiệu lừa đảo.' ELSE ' vì có nhiều phản ánh'"
+	" 'vi', 'Số này đang bị ' || CASE n.action WHEN 'bar' THEN 'chặn' WHEN 'throttle' THEN "
+	"'hạn chế'"
+	" ELSE 'gắn nhãn cảnh báo' END || CASE n.service WHEN 0 THEN ' gửi tin nhắn' ELSE ' thực "
+	"hiện"
+	" cuộc gọi' END || CASE WHEN b.by = 'authority' THEN ' theo yêu cầu của cơ quan có thẩm "
+	"quyền.'"
+	" WHEN k.class = 1 THEN ' vì có nhiều phản ánh về dấu hiệu lừa đảo.' ELSE ' vì có nhiều "
+	"phản ánh'"
 	" || CASE n.service WHEN 0 THEN ' tin nhắn rác.' ELSE ' cuộc gọi rác.' END END,"
-	" 'en', 'This number is ' || CASE n.action WHEN 'bar' THEN 'barred from' WHEN 'throttle' THEN"
-	" 'limited in' ELSE 'labelled when' END || CASE n.service WHEN 0 THEN ' sending messages' ELSE"
+	" 'en', 'This number is ' || CASE n.action WHEN 'bar' THEN 'barred from' WHEN 'throttle' "
+	"THEN"
+	" 'limited in' ELSE 'labelled when' END || CASE n.service WHEN 0 THEN ' sending messages' "
+	"ELSE"
 	" ' making calls' END || CASE WHEN b.by = 'authority' THEN ' by order of an authority.'"
 	" WHEN k.class = 1 THEN ' because many people reported signs of fraud.' ELSE"
 	" ' because many people reported' || CASE n.service WHEN 0 THEN ' spam messages.' ELSE"
 	" ' spam calls.' END END)) ORDER BY n.service) FROM entry n LEFT JOIN release r ON r.n ="
 	" n.release LEFT JOIN case_file k ON k.id = n.case_id CROSS JOIN LATERAL (SELECT CASE WHEN"
 	" n.origin LIKE 'order:%' THEN 'authority' ELSE 'carrier' END AS by) b WHERE n.scope = $1"
-	" AND n.value = $2), '[]'::jsonb), 'text', CASE WHEN EXISTS (SELECT FROM entry n WHERE n.scope"
-	" = $1 AND n.value = $2) THEN jsonb_build_object('vi', 'Chủ thuê bao có thể khiếu nại qua tổng"
-	" đài chăm sóc khách hàng; nhà mạng trả lời trong 24 hoặc 72 giờ.', 'en', 'The subscriber may"
+	" AND n.value = $2), '[]'::jsonb), 'text', CASE WHEN EXISTS (SELECT FROM entry n WHERE "
+	"n.scope"
+	" = $1 AND n.value = $2) THEN jsonb_build_object('vi', 'Chủ thuê bao có thể khiếu nại qua "
+	"tổng"
+	" đài chăm sóc khách hàng; nhà mạng trả lời trong 24 hoặc 72 giờ.', 'en', 'The subscriber "
+	"may"
 	" appeal through customer care; an answer is due within 24 or 72 hours.') ELSE"
-	" jsonb_build_object('vi', 'Số này không bị chặn.', 'en', 'This number is not blocked.') END"
+	" jsonb_build_object('vi', 'Số này không bị chặn.', 'en', 'This number is not blocked.') "
+	"END"
 	")::text";
 
 void handle_care(struct api *a, struct pg *pg, struct exchange *x)
@@ -99,8 +112,8 @@ void handle_token_revoke(struct api *a, struct pg *pg, struct exchange *x)
 	char actor[80];
 
 	actor_of(request_of(x), actor);
-	enum rc rc = token_revoke(
-		pg, request_of(x)->variable, actor, a->s.clk->now_us(a->s.clk), &e);
+	enum rc rc =
+		token_revoke(pg, request_of(x)->variable, actor, a->s.clk->now_us(a->s.clk), &e);
 	if (rc != RC_OK)
 		answer_failure(x, rc, &e);
 	else

@@ -210,8 +210,8 @@ static enum rc check_text(
 	if (list.kind == JSON_LIST && !listed(list, text))
 		return wrong(e, at, "is none of the values that it may have");
 	if (pattern.kind == JSON_TEXT && !matches(json_text(pattern), text)) {
-		snprintf(what, sizeof(what), "does not have the form %.80s",
-			json_text(pattern).ptr);
+		snprintf(
+			what, sizeof(what), "does not have the form %.80s", json_text(pattern).ptr);
 		return wrong(e, at, what);
 	}
 	if (slice_eq(json_text(json_get(schema, "format")), SLICE("date-time")) &&
@@ -368,7 +368,8 @@ static enum rc check_parameters(
 		struct slice in = json_text(json_get(one, "in"));
 		struct place at = {.text = ""};
 		int n = 0;
-		snprintf(at.text, sizeof(at.text), "%.*s", (int)json_text(json_get(one, "name")).len,
+		snprintf(at.text, sizeof(at.text), "%.*s",
+			(int)json_text(json_get(one, "name")).len,
 			json_text(json_get(one, "name")).ptr);
 		struct slice given = parameter_given(x, in, at.text, &n);
 		*status = strcmp(at.text, "If-Match") == 0 && given.ptr == NULL ? 428 : 400;
@@ -377,8 +378,7 @@ static enum rc check_parameters(
 		else if (given.ptr == NULL && json_bool(json_get(one, "required")))
 			rc = wrong(e, &at, "is needed");
 		else if (given.ptr != NULL)
-			rc = check_parameter(
-				resolved(k, json_get(one, "schema")), given, &at, e);
+			rc = check_parameter(resolved(k, json_get(one, "schema")), given, &at, e);
 	}
 	return rc;
 }
@@ -423,7 +423,7 @@ bool contract_holds(struct api *a, struct exchange *x)
 	if (rc == RC_OK)
 		return true;
 	http_problem(x, rc == RC_RETRY ? 503 : status,
-		status == 428        ? "Precondition Required"
+		status == 428           ? "Precondition Required"
 			: status == 415 ? "Unsupported Media Type"
 					: "Bad Request",
 		"%s", e.text);

@@ -68,14 +68,15 @@ static void answer_changed(struct write *w, const struct err *why)
 	static const char sql[] =
 		"SELECT jsonb_build_object('type', 'about:blank', 'title', 'Precondition Failed',"
 		" 'status', 412, 'detail', $4::text, 'request_id', $5::text, 'current',"
-		" case_object(k, $3), 'changes', coalesce((SELECT jsonb_agg(jsonb_build_object('at',"
+		" case_object(k, $3), 'changes', coalesce((SELECT "
+		"jsonb_agg(jsonb_build_object('at',"
 		" iso(v.at), 'actor', v.actor, 'event', v.event, 'from', v.from_state, 'to',"
 		" v.to_state, 'version', v.version, 'reason', nullif(v.reason, '')) ORDER BY v.id)"
-		" FROM case_event v WHERE v.case_id = k.id AND v.version > $2::bigint), '[]'::jsonb))::text"
+		" FROM case_event v WHERE v.case_id = k.id AND v.version > $2::bigint), "
+		"'[]'::jsonb))::text"
 		" FROM case_file k WHERE k.id = $1";
 	struct pg_param p[] = {pg_p_str(request_of(w->x)->variable), pg_p_int(w->version, w->arena),
-		pg_p_time(w->now_us, w->arena), pg_p_str(why->text),
-		pg_p_str(x_request_id(w->x))};
+		pg_p_time(w->now_us, w->arena), pg_p_str(why->text), pg_p_str(x_request_id(w->x))};
 	struct err e = {0};
 
 	buf_clear(w->out);
@@ -105,8 +106,8 @@ static void request_hash(const struct write *w, uint8_t out[SHA256_LEN])
 }
 
 /* *known: it was answered before; w holds that answer. Waits for another one with the same key that is under way. */
-static enum rc claim_key(
-	struct write *w, struct slice key, const uint8_t hash[SHA256_LEN], bool *known, struct err *e)
+static enum rc claim_key(struct write *w, struct slice key, const uint8_t hash[SHA256_LEN],
+	bool *known, struct err *e)
 {
 	static const char claim_sql[] = "INSERT INTO idempotency (token, key, request, at) VALUES"
 					" ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
@@ -201,7 +202,11 @@ static void carry_out(struct api *a, struct pg *pg, struct exchange *x, write_st
 	int tries = 0;
 
 	buf_init(&out, 16u << 20);
-	struct write w = {.a = a, .pg = pg, .x = x, .arena = arena, .out = &out,
+	struct write w = {.a = a,
+		.pg = pg,
+		.x = x,
+		.arena = arena,
+		.out = &out,
 		.now_us = a->s.clk->now_us(a->s.clk)};
 	actor_of(request_of(x), w.actor);
 	if (!version_wanted(x, &w.version))
@@ -227,7 +232,8 @@ static void carry_out(struct api *a, struct pg *pg, struct exchange *x, write_st
 /* The answer to most: the case as it is now. */
 static enum rc tell_case(struct write *w, const struct decided_case *k, struct err *e)
 {
-	static const char sql[] = "SELECT case_object(k, $2)::text FROM case_file k WHERE k.id = $1";
+	static const char sql[] =
+		"SELECT case_object(k, $2)::text FROM case_file k WHERE k.id = $1";
 	struct pg_param p[] = {
 		pg_p_str(request_of(w->x)->variable), pg_p_time(w->now_us, w->arena)};
 
@@ -280,8 +286,8 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Many cases at once, in the order of their ids; each one is decided or refused for itself, in one transaction with a point to go back to. */
-static enum rc decide_many(struct write *w, struct decision d, const char **cases, size_t n,
-	struct err *e)
+static enum rc decide_many(
+	struct write *w, struct decision d, const char **cases, size_t n, struct err *e)
 {
 	enum rc rc = RC_OK;
 
@@ -293,8 +299,8 @@ static enum rc decide_many(struct write *w, struct decision d, const char **case
 		struct err why = {0};
 		d.case_id = cases[i];
 		rc = pg_script(w->pg, "SAVEPOINT one", e);
-		enum rc did = rc == RC_OK ? case_decide(w->pg, &d, w->now_us, w->arena, &k, &why)
-					  : rc;
+		enum rc did =
+			rc == RC_OK ? case_decide(w->pg, &d, w->now_us, w->arena, &k, &why) : rc;
 		if (did != RC_OK && (did == RC_RETRY || pg_collided(did, &why))) {
 			*e = why;
 			return did;
@@ -347,8 +353,8 @@ static enum rc agree(struct write *w, struct err *e)
 
 	if (p == NULL || slice_i64(slice_str(request_of(w->x)->variable), &id) != RC_OK)
 		return err_set(e, RC_NONE, "no such proposal waits");
-	enum rc rc = proposal_take(
-		w->pg, id, w->actor, yes, reason, w->now_us, w->arena, &found, e);
+	enum rc rc =
+		proposal_take(w->pg, id, w->actor, yes, reason, w->now_us, w->arena, &found, e);
 	if (rc == RC_OK && !yes)
 		buf_fmt(w->out, "{\"results\":[]}\n");
 	if (rc != RC_OK || !yes)

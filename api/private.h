@@ -305,7 +305,8 @@ struct shared *answers_get(
 void answers_put(struct answers *s, const char *key, int64_t state, struct shared *text);
 
 /* ---- contract.c: api/openapi.json, to which the routes of the place DESK are held ---- */
-struct contract *contract_new(struct err *e); /* NULL: out of memory, or it is not what it should be */
+struct contract *contract_new(
+	struct err *e); /* NULL: out of memory, or it is not what it should be */
 void contract_free(struct contract *k);
 /* Query and body keep to the operation; its media type is JSON. False: answered. */
 bool contract_holds(struct api *a, struct exchange *x);

@@ -158,7 +158,8 @@ void handle_case_events(struct api *a, struct pg *pg, struct exchange *x)
 		"SELECT jsonb_build_object('id', id, 'at', iso(at), 'actor', actor, 'event', event,"
 		" 'from', from_state, 'to', to_state, 'version', version, 'reason',"
 		" nullif(reason, ''), 'detail', detail)::text, id || '.0' FROM case_event"
-		" WHERE case_id = $1 AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY id LIMIT $3";
+		" WHERE case_id = $1 AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY id LIMIT "
+		"$3";
 
 	case_part(a, pg, x, sql);
 }
@@ -198,9 +199,9 @@ void handle_case_reports(struct api *a, struct pg *pg, struct exchange *x)
 		return;
 	snprintf(whom, sizeof(whom), unmask ? "%s why=%.*s" : "%s%.*s", id,
 		unmask ? (int)(why.len < 200 ? why.len : 200) : 0, unmask ? why.ptr : "");
-	enum rc rc = arena != NULL ? case_reports(pg, id, unmask, us, after, arg_limit(x), arena,
-					     &b, &e)
-				   : err_set(&e, RC_RETRY, "out of memory");
+	enum rc rc = arena != NULL
+		? case_reports(pg, id, unmask, us, after, arg_limit(x), arena, &b, &e)
+		: err_set(&e, RC_RETRY, "out of memory");
 	if (rc == RC_OK)
 		rc = note_reading(a, pg, x, unmask ? "read.unmasked" : "read.reports", whom, &e);
 	answer_json(x, rc, &b, &e);
@@ -208,8 +209,8 @@ void handle_case_reports(struct api *a, struct pg *pg, struct exchange *x)
 
 /* ---- what waits for a second person ---- */
 
-static void plain_list(struct api *a, struct pg *pg, struct exchange *x, const char *sql,
-	const char *what)
+static void plain_list(
+	struct api *a, struct pg *pg, struct exchange *x, const char *sql, const char *what)
 {
 	OWN(arena_free) struct arena *arena = arena_new(1 << 14);
 	int64_t limit = arg_limit(x), us = 0;
@@ -233,9 +234,11 @@ static void plain_list(struct api *a, struct pg *pg, struct exchange *x, const c
 void handle_approvals(struct api *a, struct pg *pg, struct exchange *x)
 {
 	static const char sql[] =
-		"SELECT jsonb_build_object('id', id, 'cases', to_jsonb(cases), 'decision', decision,"
+		"SELECT jsonb_build_object('id', id, 'cases', to_jsonb(cases), 'decision', "
+		"decision,"
 		" 'why', why, 'asked_by', asked_by, 'asked_at', iso(asked_at), 'ends_at',"
-		" iso(asked_at + interval '1 day'))::text, id || '.0' FROM proposal WHERE decided_at IS"
+		" iso(asked_at + interval '1 day'))::text, id || '.0' FROM proposal WHERE "
+		"decided_at IS"
 		" NULL AND asked_at > $3::timestamptz - interval '1 day'"
 		" AND ($1::bigint IS NULL OR id > $1::bigint) ORDER BY id LIMIT $2";
 
@@ -246,11 +249,15 @@ void handle_orders(struct api *a, struct pg *pg, struct exchange *x)
 {
 	static const char sql[] =
 		"SELECT jsonb_build_object('document_no', d.document_no, 'issuer', d.issuer,"
-		" 'action', d.action, 'legal_basis', d.legal_basis, 'received_at', iso(d.received_at),"
-		" 'deadline', iso(d.deadline), 'until', iso(d.until), 'state', CASE WHEN d.applied_at IS"
-		" NULL THEN 'waits' WHEN d.ended_at IS NULL THEN 'in_force' ELSE 'ended' END, 'breach',"
+		" 'action', d.action, 'legal_basis', d.legal_basis, 'received_at', "
+		"iso(d.received_at),"
+		" 'deadline', iso(d.deadline), 'until', iso(d.until), 'state', CASE WHEN "
+		"d.applied_at IS"
+		" NULL THEN 'waits' WHEN d.ended_at IS NULL THEN 'in_force' ELSE 'ended' END, "
+		"'breach',"
 		" d.breach, 'items', (SELECT count(*) FROM order_item i WHERE i.document_no ="
-		" d.document_no))::text, (extract(epoch FROM d.imported_at) * 1000000)::bigint || '.' ||"
+		" d.document_no))::text, (extract(epoch FROM d.imported_at) * 1000000)::bigint || "
+		"'.' ||"
 		" d.document_no FROM order_doc d WHERE ($1::bigint IS NULL OR d.imported_at <"
 		" to_timestamp($1::bigint / 1e6)) AND $3::timestamptz IS NOT NULL"
 		" ORDER BY d.imported_at DESC, d.document_no LIMIT $2";
@@ -261,8 +268,10 @@ void handle_orders(struct api *a, struct pg *pg, struct exchange *x)
 void handle_protected(struct api *a, struct pg *pg, struct exchange *x)
 {
 	static const char sql[] =
-		"SELECT jsonb_build_object('id', id, 'scope', scope, 'low', low, 'high', high, 'service',"
-		" CASE WHEN service IS NOT NULL THEN service_word(service) END, 'owner', owner, 'reason',"
+		"SELECT jsonb_build_object('id', id, 'scope', scope, 'low', low, 'high', high, "
+		"'service',"
+		" CASE WHEN service IS NOT NULL THEN service_word(service) END, 'owner', owner, "
+		"'reason',"
 		" reason, 'until', iso(until), 'origin', origin)::text, id || '.0' FROM protected"
 		" WHERE ($1::bigint IS NULL OR id > $1::bigint) AND $3::timestamptz IS NOT NULL"
 		" ORDER BY id LIMIT $2";
@@ -273,10 +282,13 @@ void handle_protected(struct api *a, struct pg *pg, struct exchange *x)
 void handle_quarantine(struct api *a, struct pg *pg, struct exchange *x)
 {
 	static const char sql[] =
-		"SELECT jsonb_build_object('source', source, 'topic', topic, 'partition', part, 'offset',"
-		" \"offset\", 'at', iso(at), 'reason', reason, 'detail', detail, 'size', size, 'state',"
+		"SELECT jsonb_build_object('source', source, 'topic', topic, 'partition', part, "
+		"'offset',"
+		" \"offset\", 'at', iso(at), 'reason', reason, 'detail', detail, 'size', size, "
+		"'state',"
 		" state, 'expires_at', iso(expires_at))::text, (extract(epoch FROM at) *"
-		" 1000000)::bigint || '.' || part || '.' || \"offset\" FROM quarantine WHERE ($1::bigint"
+		" 1000000)::bigint || '.' || part || '.' || \"offset\" FROM quarantine WHERE "
+		"($1::bigint"
 		" IS NULL OR at < to_timestamp($1::bigint / 1e6)) AND $3::timestamptz IS NOT NULL"
 		" ORDER BY at DESC, part, \"offset\" LIMIT $2";
 
@@ -298,12 +310,16 @@ void handle_tokens(struct api *a, struct pg *pg, struct exchange *x)
 void handle_audit(struct api *a, struct pg *pg, struct exchange *x)
 {
 	static const char sql[] =
-		"SELECT jsonb_build_object('id', u.id, 'at', iso(u.at), 'actor', u.actor, 'what', u.what,"
-		" 'lines', u.lines, 'link', l.seq, 'hash', encode(l.hash, 'hex'))::text, u.id || '.0'"
+		"SELECT jsonb_build_object('id', u.id, 'at', iso(u.at), 'actor', u.actor, 'what', "
+		"u.what,"
+		" 'lines', u.lines, 'link', l.seq, 'hash', encode(l.hash, 'hex'))::text, u.id || "
+		"'.0'"
 		" FROM audit u LEFT JOIN audit_chain l ON l.id = u.id WHERE ($1::bigint IS NULL OR"
-		" u.id < $1::bigint) AND ($4::text IS NULL OR u.actor = $4::text) AND ($5::text IS NULL"
+		" u.id < $1::bigint) AND ($4::text IS NULL OR u.actor = $4::text) AND ($5::text IS "
+		"NULL"
 		" OR u.what = $5::text) AND ($6::timestamptz IS NULL OR u.at >= $6::timestamptz)"
-		" AND ($7::timestamptz IS NULL OR u.at < $7::timestamptz) AND $3::timestamptz IS NOT NULL"
+		" AND ($7::timestamptz IS NULL OR u.at < $7::timestamptz) AND $3::timestamptz IS "
+		"NOT NULL"
 		" ORDER BY u.id DESC LIMIT $2";
 	OWN(arena_free) struct arena *arena = arena_new(1 << 14);
 	struct slice actor = arg_or_none(x, "actor"), what = arg_or_none(x, "what"), after;
@@ -338,13 +354,13 @@ static void artifact_in_force(struct api *a, struct pg *pg, struct exchange *x, 
 	answer_json(x, rc, &b, &e);
 }
 
-#define ARTIFACT(column)                                                                          \
-	"SELECT jsonb_build_object('version', f.version, 'hash', encode(f.hash, 'hex'),"          \
-	" 'stored_at', iso(f.stored_at), 'mode', k.mode, 'kill_switch', k.kill_switch,"           \
-	" 'activated_at', iso(k.activated_at), 'activated_by', k.activated_by, 'files',"          \
-	" (SELECT jsonb_object_agg(j.key, convert_from(decode(j.value, 'base64'), 'UTF8'))"       \
-	" FROM jsonb_each_text(f.files) j))::text FROM control k JOIN artifact f ON f.hash = k." \
-	column
+#define ARTIFACT(column)                                                                       \
+	"SELECT jsonb_build_object('version', f.version, 'hash', encode(f.hash, 'hex'),"       \
+	" 'stored_at', iso(f.stored_at), 'mode', k.mode, 'kill_switch', k.kill_switch,"        \
+	" 'activated_at', iso(k.activated_at), 'activated_by', k.activated_by, 'files',"       \
+	" (SELECT jsonb_object_agg(j.key, convert_from(decode(j.value, 'base64'), 'UTF8'))"    \
+	" FROM jsonb_each_text(f.files) j))::text FROM control k JOIN artifact f ON f.hash = " \
+	"k." column
 
 void handle_policy(struct api *a, struct pg *pg, struct exchange *x)
 {
@@ -405,8 +421,8 @@ static enum rc csv_page(struct json_parser *p, struct slice page, struct scratch
 		csv_value(&b, json_get(sender, "scope"), false);
 		csv_value(&b, json_get(sender, "value"), false);
 		for (size_t i = 0; i < ARRAY_LEN(csv_columns); i++)
-			csv_value(&b, json_get(one, csv_columns[i]),
-				i + 1 == ARRAY_LEN(csv_columns));
+			csv_value(
+				&b, json_get(one, csv_columns[i]), i + 1 == ARRAY_LEN(csv_columns));
 	}
 	snprintf(next, 64, "%.*s", (int)json_text(json_get(root, "next")).len,
 		json_text(json_get(root, "next")).ptr);
@@ -415,8 +431,8 @@ static enum rc csv_page(struct json_parser *p, struct slice page, struct scratch
 		: err_set(e, RC_RETRY, "the file cannot be written");
 }
 
-static enum rc csv_write(struct pg *pg, struct case_query *q, int64_t now_us, struct scratch *file,
-	struct err *e)
+static enum rc csv_write(
+	struct pg *pg, struct case_query *q, int64_t now_us, struct scratch *file, struct err *e)
 {
 	OWN(json_parser_free) struct json_parser *p = json_parser_new();
 	OWN(arena_free) struct arena *arena = arena_new(1 << 20);

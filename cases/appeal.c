@@ -23,10 +23,11 @@ enum rc appeal_begin(struct pg *c, const struct decision *d, struct slice ground
 	if (rc != RC_OK)
 		return rc;
 	if (k.ordered)
-		return err_set(e, RC_DENIED, "an order of the authority stands behind this case:"
-					     " the appeal goes to the authority");
-	int64_t due_us = now_us +
-		(k.by_person ? APPEAL_CONFIRMED_S : APPEAL_AUTOMATIC_S) * US_PER_S;
+		return err_set(e, RC_DENIED,
+			"an order of the authority stands behind this case:"
+			" the appeal goes to the authority");
+	int64_t due_us =
+		now_us + (k.by_person ? APPEAL_CONFIRMED_S : APPEAL_AUTOMATIC_S) * US_PER_S;
 	struct pg_param p[] = {pg_p_str(d->case_id), pg_p_time(now_us, a), pg_p_str(d->actor),
 		pg_p_text(grounds, a), pg_p_bool(!k.by_person), pg_p_time(due_us, a)};
 	time_format(due_us, due);
@@ -39,15 +40,16 @@ enum rc appeal_begin(struct pg *c, const struct decision *d, struct slice ground
 enum rc appeal_end(struct pg *c, const struct decision *d, bool granted, int64_t now_us,
 	struct arena *a, struct decided_case *out, struct err *e)
 {
-	static const char sql[] = "UPDATE appeal SET decided_at = $2, decided_by = $3, decision = $4,"
-				  " reason = $5 WHERE case_id = $1 AND decided_at IS NULL";
+	static const char sql[] =
+		"UPDATE appeal SET decided_at = $2, decided_by = $3, decision = $4,"
+		" reason = $5 WHERE case_id = $1 AND decided_at IS NULL";
 	const struct life_step *s = NULL;
 	struct held_case k;
 	enum rc rc = case_hold(c, d, now_us, a, &k, e);
 
 	if (rc == RC_OK)
-		rc = case_may(d, granted ? SLICE("appeal_grant") : SLICE("appeal_reject"), &k, &s,
-			e);
+		rc = case_may(
+			d, granted ? SLICE("appeal_grant") : SLICE("appeal_reject"), &k, &s, e);
 	if (rc != RC_OK)
 		return rc;
 	struct pg_param p[] = {pg_p_str(d->case_id), pg_p_time(now_us, a), pg_p_str(d->actor),
@@ -68,7 +70,8 @@ enum rc cases_tend(struct pg *c, int64_t quiet_s, int64_t now_us, struct err *e)
 
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	struct pg_param p[] = {pg_p_time(now_us, a), quiet_s > 0 ? pg_p_int(quiet_s, a) : pg_p_none()};
+	struct pg_param p[] = {
+		pg_p_time(now_us, a), quiet_s > 0 ? pg_p_int(quiet_s, a) : pg_p_none()};
 	enum rc rc = pg_script(c, "BEGIN", e);
 	if (rc == RC_OK)
 		rc = pg_run(c, sql, p, ARRAY_LEN(p), &r, e);
@@ -103,8 +106,8 @@ enum rc proposal_keep(struct pg *c, const char *const *cases, size_t n, int64_t 
 	if (rc != RC_OK)
 		return rc;
 	*out = pg_int(r, 0, 0);
-	const char *line = arena_fmt(a, "proposal.ask %lld %s cases=%zu: %s\n", (long long)*out,
-		cases[0], n, why);
+	const char *line = arena_fmt(
+		a, "proposal.ask %lld %s cases=%zu: %s\n", (long long)*out, cases[0], n, why);
 	return line != NULL ? audit_append(c, now_us, actor, "proposal", slice_str(line), e)
 			    : err_set(e, RC_RETRY, "out of memory");
 }
@@ -113,7 +116,8 @@ static enum rc proposal_read(struct pg *c, int64_t id, const char *actor, int64_
 	struct arena *a, struct proposal *out, struct err *e)
 {
 	static const char sql[] =
-		"SELECT array_to_string(cases, ' '), coalesce(version, -1), decision::text, asked_by,"
+		"SELECT array_to_string(cases, ' '), coalesce(version, -1), decision::text, "
+		"asked_by,"
 		" asked_at FROM proposal WHERE id = $1 AND decided_at IS NULL FOR UPDATE";
 	OWN(pg_free) struct pg_result *r = NULL;
 	struct pg_param p[] = {pg_p_int(id, a)};
@@ -141,8 +145,9 @@ static enum rc proposal_read(struct pg *c, int64_t id, const char *actor, int64_
 enum rc proposal_take(struct pg *c, int64_t id, const char *actor, bool agree, struct slice reason,
 	int64_t now_us, struct arena *a, struct proposal *out, struct err *e)
 {
-	static const char sql[] = "UPDATE proposal SET decided_by = $2, decided_at = $3, agreed = $4"
-				  " WHERE id = $1";
+	static const char sql[] =
+		"UPDATE proposal SET decided_by = $2, decided_at = $3, agreed = $4"
+		" WHERE id = $1";
 	struct proposal found = {.n = 0};
 	struct pg_param p[] = {
 		pg_p_int(id, a), pg_p_str(actor), pg_p_time(now_us, a), pg_p_bool(agree)};

@@ -46,15 +46,21 @@ enum rc read_page(struct pg *c, const char *sql, const struct pg_param *p, int n
 
 static const char case_sql[] =
 	"SELECT (case_object(k, $2) || jsonb_build_object("
-	"'blocks', coalesce((SELECT jsonb_agg(jsonb_build_object('origin', w.origin, 'action', w.action,"
-	" 'detail', w.detail, 'state', w.state, 'reason', nullif(w.reason, ''), 'until', iso(w.until),"
+	"'blocks', coalesce((SELECT jsonb_agg(jsonb_build_object('origin', w.origin, 'action', "
+	"w.action,"
+	" 'detail', w.detail, 'state', w.state, 'reason', nullif(w.reason, ''), 'until', "
+	"iso(w.until),"
 	" 'basis', w.basis, 'decided_at', iso(w.decided_at)) ORDER BY w.origin) FROM wish w WHERE"
 	" w.sender = k.sender AND w.service = k.service AND w.sender <> 0), '[]'::jsonb),"
-	" 'actions', coalesce((SELECT jsonb_agg(x.o ORDER BY x.decided_at DESC, x.id DESC) FROM (SELECT"
-	" a.decided_at, a.id, jsonb_build_object('origin', a.origin, 'action', a.action, 'rung', a.rung,"
-	" 'state', a.state, 'reason', nullif(a.reason, ''), 'basis', a.basis, 'until', iso(a.until),"
+	" 'actions', coalesce((SELECT jsonb_agg(x.o ORDER BY x.decided_at DESC, x.id DESC) FROM "
+	"(SELECT"
+	" a.decided_at, a.id, jsonb_build_object('origin', a.origin, 'action', a.action, 'rung', "
+	"a.rung,"
+	" 'state', a.state, 'reason', nullif(a.reason, ''), 'basis', a.basis, 'until', "
+	"iso(a.until),"
 	" 'decided_at', iso(a.decided_at), 'reporters', a.reporters, 'matched', a.matched, 'score',"
-	" a.score, 'terms', a.terms::jsonb, 'rules', a.rules, 'policy', a.policy) AS o FROM action a"
+	" a.score, 'terms', a.terms::jsonb, 'rules', a.rules, 'policy', a.policy) AS o FROM action "
+	"a"
 	" WHERE a.case_id = k.id ORDER BY a.decided_at DESC, a.id DESC LIMIT 50) x), '[]'::jsonb),"
 	" 'appeals', coalesce((SELECT jsonb_agg(jsonb_build_object('opened_at', iso(p.opened_at),"
 	" 'opened_by', p.opened_by, 'grounds', p.grounds, 'due_at', iso(p.due_at), 'decision',"
@@ -67,8 +73,8 @@ static const char case_sql[] =
 	" t.sender = k.sender AND t.service = k.service)))::text, k.version"
 	" FROM case_file k WHERE k.id = $1";
 
-enum rc case_read(
-	struct pg *c, const char *id, int64_t now_us, struct buf *out, int64_t *version, struct err *e)
+enum rc case_read(struct pg *c, const char *id, int64_t now_us, struct buf *out, int64_t *version,
+	struct err *e)
 {
 	OWN(arena_free) struct arena *a = arena_new(1 << 14);
 	OWN(pg_free) struct pg_result *r = NULL;
@@ -91,11 +97,13 @@ enum rc case_read(
 #define REPORT_OF " SELECT FROM report r WHERE r.sender = k.sender AND r.case_id = k.id AND "
 #define PLAIN "fold_plain(r.content)"
 static const char list_sql[] =
-	"SELECT case_object(k, $1)::text, (extract(epoch FROM k.due_at) * 1000000)::bigint || '.' || k.id"
+	"SELECT case_object(k, $1)::text, (extract(epoch FROM k.due_at) * 1000000)::bigint || '.' "
+	"|| k.id"
 	" FROM case_file k WHERE ($2::text[] IS NULL OR k.state = ANY($2::text[]))"
 	" AND ($3::smallint IS NULL OR k.service = $3::smallint)"
 	" AND ($4::smallint IS NULL OR k.class = $4::smallint)"
-	" AND ($5::text IS NULL OR k.kind = $5::text) AND ($6::text IS NULL OR k.outcome = $6::text)"
+	" AND ($5::text IS NULL OR k.kind = $5::text) AND ($6::text IS NULL OR k.outcome = "
+	"$6::text)"
 	" AND ($7::text IS NULL OR k.assignee = $7::text)"
 	" AND ($8::text IS NULL OR $8::text = CASE WHEN k.settled_at <= k.due_at THEN 'met'"
 	" WHEN k.settled_at IS NOT NULL THEN 'late' WHEN k.state = 'closed' THEN 'ended'"
@@ -117,8 +125,8 @@ static struct pg_param some(struct slice s, struct arena *a)
 	return s.len > 0 ? pg_p_text(s, a) : pg_p_none();
 }
 
-static enum rc fold_query(struct pg *c, struct slice text, struct slice *out, struct arena *a,
-	struct err *e)
+static enum rc fold_query(
+	struct pg *c, struct slice text, struct slice *out, struct arena *a, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
 	struct pg_param p[] = {pg_p_bytes(text)};
@@ -141,7 +149,8 @@ enum rc case_list(struct pg *c, const struct case_query *q, int64_t now_us, stru
 		pg_array_text(&states, one);
 	struct pg_param p[] = {pg_p_time(now_us, a),
 		states.count > 0 ? pg_p_array(&states) : pg_p_none(),
-		q->service.len > 0 ? pg_p_int(slice_eq(q->service, SLICE("voice")), a) : pg_p_none(),
+		q->service.len > 0 ? pg_p_int(slice_eq(q->service, SLICE("voice")), a)
+				   : pg_p_none(),
 		q->cls.len > 0 ? pg_p_int(slice_eq(q->cls, SLICE("scam")), a) : pg_p_none(),
 		some(q->kind, a), some(q->outcome, a), some(q->assignee, a), some(q->clock, a),
 		some(q->attribution, a), some(q->sender, a), some(text, a), some(q->order, a),
@@ -186,7 +195,8 @@ void text_hide(struct slice text, struct buf *out)
 
 static const char reports_sql[] =
 	"SELECT jsonb_build_object('report_id', r.report_id, 'case', r.case_id, 'received_at',"
-	" iso(r.received_at), 'occurred_at', iso(r.occurred_at), 'weight', r.weight, 'merged', r.merged,"
+	" iso(r.received_at), 'occurred_at', iso(r.occurred_at), 'weight', r.weight, 'merged', "
+	"r.merged,"
 	" 'verified', r.verified, 'category', nullif(r.category, ''), 'text_score', r.text_score,"
 	" 'terms', CASE r.terms WHEN '' THEN '[]' ELSE r.terms END::jsonb, 'rules', r.rules)::text,"
 	" (extract(epoch FROM r.received_at) * 1000000)::bigint || '.' ||"
@@ -209,7 +219,8 @@ static void report_item(struct pg_result *r, int i, bool unmasked, struct buf *o
 	else
 		text_hide(content, &text);
 	buf_add(out, slice_of(object.ptr, object.len - 1));
-	buf_fmt(out, ",\"kind\":\"%s\",\"channel\":\"%s\",\"matched\":\"%s\",\"masked\":%s,\"content\":",
+	buf_fmt(out,
+		",\"kind\":\"%s\",\"channel\":\"%s\",\"matched\":\"%s\",\"masked\":%s,\"content\":",
 		kind_name((enum kind)pg_int(r, i, 3)), channel_name((enum channel)pg_int(r, i, 4)),
 		matched_name((enum matched)pg_int(r, i, 5)), unmasked ? "false" : "true");
 	buf_json(out, buf_slice(&text));

@@ -48,11 +48,13 @@ enum rc cases_send_open(struct ledger *l, const struct pg_param touched[3], stru
 	static const char sql[] =
 		"SELECT t.place, c.class, c.id, c.first_at, c.state, c.settled"
 		" FROM unnest($1::bigint[], $2::smallint[], $3::int[]) t(sender, service, place)"
-		" CROSS JOIN LATERAL (SELECT x.class, x.id, x.first_at, x.state, NOT EXISTS (SELECT FROM"
+		" CROSS JOIN LATERAL (SELECT x.class, x.id, x.first_at, x.state, NOT EXISTS "
+		"(SELECT FROM"
 		" case_file m WHERE m.id = x.merged_into AND m.state <> 'closed') AS settled,"
 		" 0 AS open, x.closed_at FROM case_file x WHERE x.sender = t.sender"
 		" AND x.service = t.service AND x.state = 'closed' AND x.kind = 'reports'"
-		" UNION ALL SELECT x.class, x.id, x.first_at, x.state, false, 1, NULL FROM case_file x"
+		" UNION ALL SELECT x.class, x.id, x.first_at, x.state, false, 1, NULL FROM "
+		"case_file x"
 		" WHERE x.sender = t.sender AND x.service = t.service AND x.state <> 'closed'"
 		" AND x.kind = 'reports') c ORDER BY t.place, c.open, c.closed_at, c.id";
 
@@ -273,8 +275,8 @@ enum rc cases_gather(struct ledger *l, const struct ledger_settings *s, struct w
 	count_reports(w, b, tally);
 	for (size_t i = 0; i < n_touched; i++)
 		for (enum report_class c = CLASS_NUISANCE; c <= CLASS_SCAM; c++) {
-			bool again = w->facts && w->open[i][c].id[0] != '\0' &&
-				!w->open[i][c].settled;
+			bool again =
+				w->facts && w->open[i][c].id[0] != '\0' && !w->open[i][c].settled;
 
 			if (tally[i][c].reports == 0 && !climbed(&t[i], c) && !again)
 				continue;

@@ -31,7 +31,8 @@ static const struct conf_item items[] = {
 		.min = 0,
 		.max = 1000000,
 		.reloadable = true,
-		.help = "How many blocks one person may lift, or cases decide, at once; more need a second one."},
+		.help = "How many blocks one person may lift, or cases decide, at once; more need "
+			"a second one."},
 };
 
 const struct conf_table cases_conf = {.room = "cases", .items = items, .count = ARRAY_LEN(items)};

@@ -12,7 +12,8 @@ static void keep(char *to, size_t room, struct slice s)
 static const char hold_sql[] =
 	"SELECT k.state, coalesce(k.outcome, ''), k.sender, k.version, k.service, k.class, s.scope,"
 	" s.attribution, coalesce(k.merged_into, ''), EXISTS (SELECT FROM protected x WHERE"
-	" x.scope = s.scope AND s.value BETWEEN x.low AND x.high AND length(x.low) = length(s.value)"
+	" x.scope = s.scope AND s.value BETWEEN x.low AND x.high AND length(x.low) = "
+	"length(s.value)"
 	" AND (x.service IS NULL OR x.service = k.service) AND (x.until IS NULL OR x.until > $2)),"
 	" EXISTS (SELECT FROM wish w WHERE w.sender = k.sender AND w.service = k.service"
 	" AND w.origin = 'person:' || k.id), EXISTS (SELECT FROM wish w WHERE w.sender = k.sender"
@@ -87,7 +88,8 @@ enum rc case_go(struct pg *c, const struct decision *d, const struct life_step *
 	OWN(pg_free) struct pg_result *r = NULL;
 	const char *next = s->to == LIFE_SAME || s->to == LIFE_FORMER ? k->state : life_name(s->to);
 	struct pg_param p[] = {pg_p_str(d->case_id), pg_p_time(now_us, a), pg_p_str(d->actor),
-		pg_p_str(s->event), pg_p_str(next), pg_p_str(*s->outcome != '\0' ? s->outcome : NULL),
+		pg_p_str(s->event), pg_p_str(next),
+		pg_p_str(*s->outcome != '\0' ? s->outcome : NULL),
 		pg_p_text(d->reason.ptr != NULL ? d->reason : SLICE(""), a),
 		pg_p_str(s->stops ? d->bulk ? "bulk" : "single" : NULL),
 		pg_p_str(more != NULL ? more : "{}")};
@@ -123,8 +125,8 @@ static enum rc tell_reports(struct pg *c, const struct decision *d, const char *
 {
 	static const char sql[] = "INSERT INTO retraction (sender, case_id, status, reason, at)"
 				  " SELECT sender, id, $2, $3, $4 FROM case_file WHERE id = $1";
-	struct pg_param p[] = {pg_p_str(d->case_id), pg_p_str(status), pg_p_str(why),
-		pg_p_time(now_us, a)};
+	struct pg_param p[] = {
+		pg_p_str(d->case_id), pg_p_str(status), pg_p_str(why), pg_p_time(now_us, a)};
 
 	return pg_run(c, sql, p, ARRAY_LEN(p), NULL, e);
 }
@@ -155,8 +157,8 @@ static bool detail_known(struct slice s)
 }
 
 /* uphold takes over what the machine wished for; without a wish it is a bar. */
-static enum rc upheld(struct pg *c, const struct decision *d, struct measure *m, struct arena *a,
-	struct err *e)
+static enum rc upheld(
+	struct pg *c, const struct decision *d, struct measure *m, struct arena *a, struct err *e)
 {
 	static const char sql[] =
 		"SELECT w.action, w.detail FROM wish w JOIN case_file k ON k.id = $1 WHERE"
@@ -171,7 +173,7 @@ static enum rc upheld(struct pg *c, const struct decision *d, struct measure *m,
 	struct slice action = pg_text(r, 0, 0), detail = pg_text(r, 0, 1);
 	m->action = slice_eq(action, SLICE("throttle")) ? "throttle"
 		: slice_eq(action, SLICE("label"))      ? "label"
-						       : "bar";
+							: "bar";
 	if (m->detail.len == 0 && detail_known(detail))
 		m->detail = arena_copy(a, detail);
 	return RC_OK;
@@ -254,9 +256,9 @@ static enum rc enforce(struct pg *c, const struct decision *d, const struct life
 	}
 	if (m.until != TIME_NONE)
 		time_format(m.until, until);
-	const char *more = arena_fmt(a, "{\"detail\":\"%.*s\",\"until\":%s%s%s}",
-		(int)m.detail.len, m.detail.ptr, *until != '\0' ? "\"" : "",
-		*until != '\0' ? until : "null", *until != '\0' ? "\"" : "");
+	const char *more = arena_fmt(a, "{\"detail\":\"%.*s\",\"until\":%s%s%s}", (int)m.detail.len,
+		m.detail.ptr, *until != '\0' ? "\"" : "", *until != '\0' ? until : "null",
+		*until != '\0' ? "\"" : "");
 	if (more == NULL)
 		return err_set(e, RC_LIMIT, "the decision is too long");
 	rc = wish_for(c, d, &m, now_us, a, e);
@@ -297,8 +299,10 @@ static enum rc reopen(struct pg *c, const struct decision *d, const struct life_
 	struct err *e)
 {
 	static const char sql[] =
-		"UPDATE case_file k SET reopened = reopened + 1, merged_into = NULL, settled_at = NULL,"
-		" settled_by = '', settled_how = NULL, due_at = $2::timestamptz + (k.due_at - k.first_at)"
+		"UPDATE case_file k SET reopened = reopened + 1, merged_into = NULL, settled_at = "
+		"NULL,"
+		" settled_by = '', settled_how = NULL, due_at = $2::timestamptz + (k.due_at - "
+		"k.first_at)"
 		" WHERE id = $1 AND NOT EXISTS (SELECT FROM case_file o WHERE o.sender = k.sender"
 		" AND o.service = k.service AND o.class = k.class AND o.kind = k.kind"
 		" AND o.state <> 'closed')";
@@ -328,8 +332,9 @@ enum rc case_decide(struct pg *c, const struct decision *d, int64_t now_us, stru
 		return rc;
 	bool ends = strcmp(s->event, "lift") == 0 || strcmp(s->event, "no_action") == 0;
 	if (ends && k.ordered)
-		return err_set(e, RC_DENIED, "an order of the authority stands behind this case:"
-					     " only the authority lifts it");
+		return err_set(e, RC_DENIED,
+			"an order of the authority stands behind this case:"
+			" only the authority lifts it");
 	if (ends) {
 		rc = case_undo(c, d, s, *s->event == 'l' ? "reversed" : "no_action", now_us, a, e);
 		if (rc == RC_OK)
@@ -386,8 +391,8 @@ enum rc case_note(struct pg *c, const struct decision *d, struct slice text, int
 		rc = case_may(d, SLICE("note"), &k, &s, e);
 	if (rc != RC_OK)
 		return rc;
-	struct pg_param p[] = {pg_p_str(d->case_id), pg_p_time(now_us, a), pg_p_str(d->actor),
-		pg_p_text(text, a)};
+	struct pg_param p[] = {
+		pg_p_str(d->case_id), pg_p_time(now_us, a), pg_p_str(d->actor), pg_p_text(text, a)};
 	rc = pg_run(c, sql, p, ARRAY_LEN(p), NULL, e);
 	return rc == RC_OK ? case_go(c, d, s, &k, NULL, now_us, a, out, e) : rc;
 }

@@ -10,12 +10,13 @@ struct held_case {
 	enum service service;
 	enum report_class cls;
 	char scope[8], attribution[16], merged_into[24];
-	bool is_protected, by_person, ordered; /* by_person: a person's wish stands; ordered: an order's */
+	bool is_protected, by_person,
+		ordered; /* by_person: a person's wish stands; ordered: an order's */
 };
 
 /* Locks sender and case in everybody's order and reads them. RC_CONFLICT: the version is another one. */
-MUST_USE enum rc case_hold(struct pg *c, const struct decision *d, int64_t now_us,
-	struct arena *a, struct held_case *out, struct err *e);
+MUST_USE enum rc case_hold(struct pg *c, const struct decision *d, int64_t now_us, struct arena *a,
+	struct held_case *out, struct err *e);
 /* The step of the table that the event means now. RC_INVALID, RC_DENIED. */
 MUST_USE enum rc case_may(const struct decision *d, struct slice event, const struct held_case *k,
 	const struct life_step **out, struct err *e);

@@ -40,7 +40,7 @@ struct decision {
 	int64_t version;          /* that the person saw; -1: whichever it is */
 	const char *actor, *role; /* "token:NAME"; NULL role: any */
 	struct slice event;       /* uphold, bar, throttle, label, lift, no_action, refer, … */
-	struct slice detail;      /* bar_in, bar_out, bar_both, recall; empty: by who the sender is */
+	struct slice detail; /* bar_in, bar_out, bar_both, recall; empty: by who the sender is */
 	struct slice reason, basis, toward;
 	int64_t until; /* TIME_NONE with `open_ended` */
 	bool has_until, open_ended;
@@ -48,7 +48,8 @@ struct decision {
 	bool agreed; /* two people want it */
 };
 struct decided_case {
-	char state[12], why_two[64]; /* why_two: not "": nothing was done, a second person is needed */
+	char state[12],
+		why_two[64]; /* why_two: not "": nothing was done, a second person is needed */
 	int64_t version;
 };
 /* RC_NONE: no such case; RC_CONFLICT: the version is another one; RC_INVALID: not possible in this state, or wants another detail;
@@ -98,18 +99,18 @@ MUST_USE enum rc read_page(struct pg *c, const char *sql, const struct pg_param 
 struct case_query {
 	struct slice states; /* "open,held" */
 	struct slice service, cls, kind, outcome, assignee, clock, attribution;
-	struct slice sender;        /* a fragment of a number or name */
-	struct slice text, domain;  /* of a report's content; folded */
-	struct slice order;         /* a document_no */
-	int64_t from, to;           /* first_at in [from, to) */
-	int64_t after_us;           /* of the cursor; TIME_NONE: from the start */
+	struct slice sender;       /* a fragment of a number or name */
+	struct slice text, domain; /* of a report's content; folded */
+	struct slice order;        /* a document_no */
+	int64_t from, to;          /* first_at in [from, to) */
+	int64_t after_us;          /* of the cursor; TIME_NONE: from the start */
 	struct slice after_id;
 	int64_t limit;
 };
 MUST_USE enum rc case_list(struct pg *c, const struct case_query *q, int64_t now_us,
 	struct arena *a, struct buf *out, struct err *e);
-MUST_USE enum rc case_read(
-	struct pg *c, const char *id, int64_t now_us, struct buf *out, int64_t *version, struct err *e);
+MUST_USE enum rc case_read(struct pg *c, const char *id, int64_t now_us, struct buf *out,
+	int64_t *version, struct err *e);
 /* Appends text with numbers of four digits and more hidden: codes, accounts, phone numbers. */
 void text_hide(struct slice text, struct buf *out);
 /* Reports of a case and of those merged into it: {"items":[…],"next":…}. */

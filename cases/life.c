@@ -20,8 +20,7 @@ const struct life_step life_steps[] = {
 		"the ladder is back at observe"},
 	{LIFE_OPEN | LIFE_VERIFYING | LIFE_ENFORCED, "hold", LIFE_HELD, "", "machine", false, "",
 		"a wish waits for people"},
-	{WAITING, "admit", LIFE_ENFORCED, "", "machine", false, "",
-		"the wish is in a release"},
+	{WAITING, "admit", LIFE_ENFORCED, "", "machine", false, "", "the wish is in a release"},
 	{LIFE_ENFORCED, "expire", LIFE_CLOSED, "expired", "keeper", false, "",
 		"the block's time is over; of a scam case only after a person had decided"},
 	{LIFE_ENFORCED, "recheck", LIFE_VERIFYING, "", "keeper", false, "",
@@ -44,8 +43,7 @@ const struct life_step life_steps[] = {
 		"a message on the topic referrals"},
 	{LIFE_ENFORCED, "refer", LIFE_ENFORCED, "", ANALYST "|liaison", true, "right",
 		"a message on the topic referrals; the block stays"},
-	{LIFE_CLOSED, "reopen", LIFE_OPEN, "", ANALYST, false, "",
-		"the clock starts again"},
+	{LIFE_CLOSED, "reopen", LIFE_OPEN, "", ANALYST, false, "", "the clock starts again"},
 	{LIFE_ENFORCED, "appeal", LIFE_APPEALED, "", CARE, false, "",
 		"a deadline of 24 h, or 72 h when a person had confirmed the block"},
 	{LIFE_APPEALED, "appeal_reject", LIFE_ENFORCED, "", SUPERVISOR, true, "right",
@@ -134,8 +132,9 @@ static void draw_who(const char *roles, struct buf *out)
 
 static void draw_table(struct buf *out)
 {
-	buf_fmt(out, "| event | in | leads to | who | clock | on the way |\n"
-		     "|---|---|---|---|---|---|\n");
+	buf_fmt(out,
+		"| event | in | leads to | who | clock | on the way |\n"
+		"|---|---|---|---|---|---|\n");
 	for (size_t i = 0; i < life_steps_count; i++) {
 		const struct life_step *s = &life_steps[i];
 

@@ -4,13 +4,15 @@
 
 #define PIECE "5000" /* reports in one transaction */
 
-static const char next_sql[] = "SELECT id, sender, case_id, after_at::text, after_id, status, reason, at FROM "
-			       "retraction ORDER BY id LIMIT 1 FOR UPDATE";
+static const char next_sql[] =
+	"SELECT id, sender, case_id, after_at::text, after_id, status, reason, at FROM "
+	"retraction ORDER BY id LIMIT 1 FOR UPDATE";
 /* $1 sender, $2 case, $3 and $4 after which report, $5 and $6 now, $7 status, $8 reason, $9 of the decision. Report ids are locked in the order of everybody. */
 static const char piece_sql[] =
 	"WITH piece AS MATERIALIZED (SELECT r.received_at, r.id_hash, r.report_id FROM report r"
 	" WHERE r.sender = $1 AND (r.received_at, r.id_hash) > ($3::timestamptz, $4::bytea)"
-	" AND r.case_id = $2 AND r.disposition = 0 AND ($9::timestamptz IS NULL OR r.stored_at <= $9) ORDER BY r.received_at, r.id_hash LIMIT " PIECE
+	" AND r.case_id = $2 AND r.disposition = 0 AND ($9::timestamptz IS NULL OR r.stored_at <= "
+	"$9) ORDER BY r.received_at, r.id_hash LIMIT " PIECE
 	"), held AS MATERIALIZED (SELECT k.id_hash FROM report_key k JOIN piece USING (id_hash)"
 	" ORDER BY k.id_hash FOR NO KEY UPDATE OF k),"
 	" next AS (UPDATE report_key k SET seq = k.seq + 1 FROM held h, piece p"
@@ -43,9 +45,8 @@ static enum rc tell_piece(struct pg *c, int64_t now_us, bool *more, struct err *
 	struct pg_param key = pg_p_int(pg_int(r, 0, 0), a);
 	struct pg_param p[] = {pg_p_int(pg_int(r, 0, 1), a), pg_p_text(pg_text(r, 0, 2), a),
 		pg_p_text(pg_text(r, 0, 3), a), pg_p_bytes(after.len > 0 ? after : SLICE("")),
-		pg_p_time(now_us, a), pg_p_str(at),
-		pg_p_text(pg_text(r, 0, 5), a), pg_p_text(pg_text(r, 0, 6), a),
-		pg_p_time(pg_time_us(r, 0, 7), a)};
+		pg_p_time(now_us, a), pg_p_str(at), pg_p_text(pg_text(r, 0, 5), a),
+		pg_p_text(pg_text(r, 0, 6), a), pg_p_time(pg_time_us(r, 0, 7), a)};
 	rc = pg_run(c, piece_sql, p, ARRAY_LEN(p), &last, e);
 	if (rc != RC_OK)
 		return rc;

@@ -31,7 +31,8 @@ static enum rc hold_both(struct pg *c, const struct decision *d, const struct de
 	struct err *e)
 {
 	bool first = strcmp(d->case_id, o->case_id) < 0;
-	enum rc rc = first ? case_hold(c, d, now_us, a, k, e) : case_hold(c, o, now_us, a, other, e);
+	enum rc rc =
+		first ? case_hold(c, d, now_us, a, k, e) : case_hold(c, o, now_us, a, other, e);
 
 	if (rc != RC_OK)
 		return rc;

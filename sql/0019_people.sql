@@ -194,15 +194,15 @@ END $$;
 -- Another carrier, or an authority, is told of the case.
 CREATE FUNCTION case_refer(k_id text, now timestamptz, toward text, why text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-	id text := 'r' || substr(case_id(), 2);
+	called text := 'r' || substr(case_id(), 2);
 BEGIN
 	INSERT INTO outbox (topic, messages, body) SELECT 'referrals', 1, CASE s.scope WHEN 'number' THEN '+' ELSE '' END || s.value || E'\t' ||
-		json_build_object('referral_id', id, 'seq', (SELECT 1 + count(*) FROM case_event e JOIN case_file o ON o.id = e.case_id
+		json_build_object('referral_id', called, 'seq', (SELECT 1 + count(*) FROM case_event e JOIN case_file o ON o.id = e.case_id
 			WHERE o.sender = k.sender AND e.event = 'refer'), 'case', k.id, 'sender', CASE s.scope WHEN 'number' THEN '+' ELSE '' END || s.value,
 		'scope', s.scope, 'service', service_word(k.service), 'class', class_word(k.class), 'to', toward, 'carrier', nullif(s.carrier, ''),
 		'reports', k.reports, 'first_at', iso(k.first_at), 'at', iso(now), 'reason', why) || E'\n'
 		FROM case_file k JOIN sender s ON s.id = k.sender WHERE k.id = k_id AND k.sender <> 0;
-	RETURN id;
+	RETURN called;
 END $$;
 
 -- The keeper's clocks: appeals that nobody decided in time are granted; quiet nuisance cases close. Answers lines for the audit, and NULL when

@@ -58,9 +58,28 @@ static void test_a_block_and_its_end(void)
 	check_list();
 	CHECK_STR(pgtest_get(pg, "SELECT count(*) FROM wish"), "0");
 	CHECK_STR(pgtest_get(pg, "SELECT state FROM action"), "ended");
-	CHECK_STR(
-		pgtest_get(pg, "SELECT state || ' ' || outcome FROM case_file"), "closed expired");
+	/* of a scam case nobody has decided: people look */
+	CHECK_STR(pgtest_get(pg, "SELECT state || coalesce(outcome, '') FROM case_file"),
+		"verifying");
 	CHECK(!make(&wide, false).made);
+}
+
+/* A block's time is over: what a person had decided closes as upheld, a nuisance case as expired. */
+static void test_how_a_case_ends(void)
+{
+	fresh();
+	wish(A, 1, "auto:nuisance", "bar", 60, 0.9);
+	wish(B, 1, "auto:scam", "bar", 60, 0.9);
+	(void)make(&wide, false);
+	pgtest_do(pg,
+		"UPDATE case_file SET settled_at = opened_at, settled_how = 'single'"
+		" WHERE class = 1");
+	now += 60 * US_PER_S;
+	(void)make(&wide, false);
+	CHECK_STR(pgtest_get(pg,
+			  "SELECT string_agg(class || ' ' || state || ' ' || outcome, ', ' "
+			  "ORDER BY class) FROM case_file"),
+		"0 closed expired, 1 closed upheld");
 }
 
 static void test_strongest_and_uncovering(void)
@@ -89,7 +108,7 @@ static void test_strongest_and_uncovering(void)
 	CHECK(make(&wide, false).made);
 	CHECK_STR(entry_of(A), "1 label person:an 4");
 	/* the automatic wish is over, and the person's has a case of its own */
-	CHECK_STR(pgtest_get(pg, "SELECT state FROM case_file WHERE class = 1"), "closed");
+	CHECK_STR(pgtest_get(pg, "SELECT state FROM case_file WHERE class = 1"), "verifying");
 	CHECK_STR(pgtest_get(pg, "SELECT state FROM case_file WHERE class = 0"), "enforced");
 	check_list();
 	wish(A, 0, "auto:scam", "bar", 3600, 0.9); /* the other service is another key */
@@ -560,6 +579,7 @@ int main(void)
 	if (pg == NULL)
 		return 0;
 	RUN(test_a_block_and_its_end);
+	RUN(test_how_a_case_ends);
 	RUN(test_strongest_and_uncovering);
 	RUN(test_protected_later);
 	RUN(test_caps_over_releases);

@@ -21,8 +21,9 @@ static void test_each_state_and_event_once(void)
 static void test_closing_has_an_outcome(void)
 {
 	for (size_t i = 0; i < life_steps_count; i++)
-		check_that((life_steps[i].to == LIFE_CLOSED) == (*life_steps[i].outcome != '\0'), __FILE__,
-			__LINE__, "%s: outcome %s", life_steps[i].event, life_steps[i].outcome);
+		check_that((life_steps[i].to == LIFE_CLOSED) == (*life_steps[i].outcome != '\0'),
+			__FILE__, __LINE__, "%s: outcome %s", life_steps[i].event,
+			life_steps[i].outcome);
 }
 
 static void test_looked_up(void)

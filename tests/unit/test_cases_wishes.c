@@ -309,8 +309,16 @@ static void test_closed(void)
 	accuse(SCAMMER, 1, 2, 0, 0);
 	pgtest_do(w.c, "UPDATE case_file SET state = 'closed', outcome = 'no_action'");
 	accuse(SCAMMER, 3, 1, 0, 3);
-	CHECK_GET(case_sql, "1 closed 0 2, 1 verifying 1 1");
-	CHECK_GET("SELECT count(DISTINCT case_id) FROM report", "2");
+	/* it reopens, with its history and a clock that runs from the new report */
+	CHECK_GET(case_sql, "1 verifying 1 3");
+	CHECK_GET("SELECT count(DISTINCT case_id) FROM report", "1");
+	CHECK_GET("SELECT reopened || ' ' || (outcome IS NULL) || ' ' || (due_at > first_at + "
+		  "interval "
+		  "'2 h') FROM case_file",
+		"1 true true");
+	CHECK_GET("SELECT from_state || ' ' || to_state || ' ' || actor FROM case_event",
+		"closed open engine/worker-1");
+	CHECK_HAS(GET(audit_sql), "case.reopen c-");
 	pgtest_do(w.c, "UPDATE case_file SET state = 'appealed' WHERE state = 'verifying'");
 	accuse(SCAMMER, 4, 2, 2, 4);
 	CHECK_GET(
