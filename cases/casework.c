@@ -335,7 +335,8 @@ static const char reopen_sql[] =
 	" SELECT id, $3, $4, 'report', 'closed', 'open', version + 1,"
 	" jsonb_build_object('outcome', outcome) FROM k) UPDATE case_file c SET state = 'open',"
 	" outcome = NULL, closed_at = NULL, reason = '', settled_at = NULL, settled_by = '',"
-	" settled_how = NULL, merged_into = NULL, reopened = c.reopened + 1, due_at = k.due_at,"
+	" settled_how = NULL, merged_into = NULL, warned_at = NULL, breached_at = NULL, "
+	"escalated_at = NULL, reopened = c.reopened + 1, due_at = k.due_at,"
 	" version = c.version + 1 FROM k WHERE c.id = k.id";
 
 static enum rc send_reopened(struct ledger *l, const struct ledger_settings *s,

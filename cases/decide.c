@@ -301,7 +301,8 @@ static enum rc reopen(struct pg *c, const struct decision *d, const struct life_
 	static const char sql[] =
 		"UPDATE case_file k SET reopened = reopened + 1, merged_into = NULL, settled_at = "
 		"NULL,"
-		" settled_by = '', settled_how = NULL, due_at = $2::timestamptz + (k.due_at - "
+		" settled_by = '', settled_how = NULL, warned_at = NULL, breached_at = NULL,"
+		" escalated_at = NULL, due_at = $2::timestamptz + (k.due_at - "
 		"k.first_at)"
 		" WHERE id = $1 AND NOT EXISTS (SELECT FROM case_file o WHERE o.sender = k.sender"
 		" AND o.service = k.service AND o.class = k.class AND o.kind = k.kind"
