@@ -41,9 +41,10 @@ class Kannel:
         return (self.dir / "bearerbox.log").read_text(errors="replace")[-3000:]
 
     def up(self):
+        """Its connection to the SMSC is there: the status page answers long before, while the lists are still being fetched."""
         assert self.process.poll() is None, self.log()
         try:
-            return requests.get(f"http://127.0.0.1:{self.admin}/status.txt?password=secret", timeout=5).status_code == 200
+            return f"FAKE:{self.smsc}" in requests.get(f"http://127.0.0.1:{self.admin}/status.txt?password=secret", timeout=5).text
         except requests.RequestException:
             return False
 
@@ -55,10 +56,15 @@ class Kannel:
         """What became of a message from this sender."""
         pattern = rf"(Receive SMS|REJECTED[^\[]*)\s*\[SMSC:[^\]]*\].*\[from:\+?{re.escape(sender)}\]"
         before = len(re.findall(pattern, self.access()))
-        with open(self.dir / "fake.log", "ab") as log:
+        with open(self.dir / "fake.log", "wb") as log:
             fake = subprocess.Popen([FAKE, "-H", "127.0.0.1", "-r", str(self.smsc), "-m", "1", f"{sender} 5656 text hello"], stdout=log, stderr=log, stdin=subprocess.PIPE)
+
+        def arrived():
+            assert fake.poll() is None, "fakesmsc ended: " + (self.dir / "fake.log").read_text(errors="replace")
+            return len(re.findall(pattern, self.access())) > before
+
         try:
-            wait_for(lambda: self.access()[-1000:] + self.log(), lambda: len(re.findall(pattern, self.access())) > before, 20)
+            wait_for(lambda: self.access()[-1000:] + self.log(), arrived, 20)
         finally:
             fake.terminate()
             fake.wait(20)
