@@ -11,8 +11,8 @@
 
 #include "keep/keep.h"
 
-const struct conf_table *const app_tables[] = {
-	&ingest_conf, &cases_conf, &blocklist_conf, &follow_conf, &engine_conf, &api_conf, &keep_conf};
+const struct conf_table *const app_tables[] = {&ingest_conf, &cases_conf, &blocklist_conf,
+	&follow_conf, &engine_conf, &api_conf, &keep_conf};
 const size_t app_tables_count = ARRAY_LEN(app_tables);
 
 volatile int app_stop, app_hups;

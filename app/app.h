@@ -64,6 +64,11 @@ MUST_USE enum rc app_texts(
 int app_usage(const char *verb, const char *fmt, ...) PRINTF(2, 3);
 /* The same of what getopt gave last: an option unknown, or known with a value that it cannot have, which is named. */
 int app_wrong_option(const char *verb);
+/* Tells systemd ("READY=1", …), when it listens; how often it wants to hear WATCHDOG=1, 0: never. */
+void app_notify(const char *state);
+int64_t app_watchdog_us(void);
+/* Folder of the schema's files: of the installation this program is part of, else of the sources it was built from. */
+const char *app_sql_dir(void);
 /* Set by SIGTERM and SIGINT once app_signals was called; counts SIGHUPs. */
 extern volatile int app_stop, app_hups;
 void app_signals(void);

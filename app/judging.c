@@ -7,10 +7,10 @@
 /* Something shipped: beside the schema, in a checkout or as installed. False: it is not there. */
 static bool shipped(const char *name, char out[600])
 {
-	static const char *const places[] = {KHIEN_SQL_DIR "/../etc", KHIEN_SQL_DIR "/.."};
+	static const char *const places[] = {"../etc", ".."};
 
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		(void)snprintf(out, 600, "%s/%s", places[i], name);
+		(void)snprintf(out, 600, "%.500s/%s/%s", app_sql_dir(), places[i], name);
 		if (access(out, R_OK) == 0)
 			return true;
 	}

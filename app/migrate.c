@@ -8,7 +8,7 @@ int verb_migrate(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"sql", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
-	const char *path = NULL, *dir = KHIEN_SQL_DIR;
+	const char *path = NULL, *dir = app_sql_dir();
 	OWN(conf_free) struct conf *conf = NULL;
 	OWN(pg_close) struct pg *c = NULL;
 	struct err e = {.text = ""};

@@ -53,7 +53,15 @@ static void reload(const struct engine_settings *s, struct keeper *keeper)
 
 static void serve_until_stopped(const struct engine_settings *s, struct keeper *keeper)
 {
+	int64_t every_us = app_watchdog_us(), told_us = 0;
+
+	app_notify("READY=1");
 	for (int seen = 0; !engine_stopping(s); wait_ms(200, s->stop)) {
+		int64_t mono_us = clk_system.mono_us(&clk_system);
+		if (every_us > 0 && mono_us - told_us >= every_us) {
+			app_notify("WATCHDOG=1");
+			told_us = mono_us;
+		}
 		int hups = __atomic_load_n(&app_hups, __ATOMIC_RELAXED);
 		if (seen == hups)
 			continue;
@@ -87,7 +95,7 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 	if (rc == RC_OK)
 		log_info("app", "listening port=%d", api_port(api));
 	if (rc == RC_OK)
-		rc = engine_prepare(&s, KHIEN_SQL_DIR, engine, e);
+		rc = engine_prepare(&s, app_sql_dir(), engine, e);
 	if (rc == RC_OK && roles->keeper && !engine_stopping(&s))
 		rc = keeper_start(&s, &keeper, e);
 	if (rc == RC_OK && roles->keeper && !engine_stopping(&s))
@@ -101,6 +109,7 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 		log_info("app", "stopping");
 	}
 	__atomic_store_n(&app_stop, 1, __ATOMIC_RELAXED);
+	app_notify("STOPPING=1");
 	alarm(STOP_S);
 	for (size_t i = 0; i < MAX_WORKERS; i++)
 		worker_join(workers[i]);

@@ -1,10 +1,41 @@
-# What an installation holds: the program, its schema, and the shipped packs, policy and tables. Configuration and keys are
-# the operator's. KHIEN_SQL_DIR is where the program looks for its schema; a packager sets it to the installed place.
+# What an installation holds. Two components, two Debian packages: the engine with its schema, packs, units and documents, and what runs beside it:
+# samples for switches, Redis, Prometheus and Grafana. The program finds its schema by where it lies itself. Configuration and keys are the operator's.
+# `cpack -G DEB --config build/CPackConfig.cmake` after ./dev build makes the packages.
 if(TARGET khien)
 	include(GNUInstallDirs)
-	install(TARGETS khien RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-	install(DIRECTORY ${CMAKE_SOURCE_DIR}/sql ${CMAKE_SOURCE_DIR}/etc/ DESTINATION ${CMAKE_INSTALL_DATADIR}/khien)
-	install(DIRECTORY ${CMAKE_BINARY_DIR}/console DESTINATION ${CMAKE_INSTALL_DATADIR}/khien OPTIONAL PATTERN built EXCLUDE)
-	install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy/redis ${CMAKE_SOURCE_DIR}/deploy/kamailio ${CMAKE_SOURCE_DIR}/deploy/kannel
-		DESTINATION ${CMAKE_INSTALL_DATADIR}/khien/deploy USE_SOURCE_PERMISSIONS)
+	set(share ${CMAKE_INSTALL_DATADIR}/khien)
+	install(TARGETS khien RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT engine)
+	install(DIRECTORY ${CMAKE_SOURCE_DIR}/sql ${CMAKE_SOURCE_DIR}/etc/ DESTINATION ${share} COMPONENT engine)
+	install(DIRECTORY ${CMAKE_BINARY_DIR}/console DESTINATION ${share} COMPONENT engine OPTIONAL PATTERN built EXCLUDE)
+	install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/khien COMPONENT engine)
+	install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/khien RENAME copyright COMPONENT engine)
+	install(FILES ${CMAKE_SOURCE_DIR}/deploy/khien.yaml DESTINATION ${share} COMPONENT engine)
+	install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy/systemd/ DESTINATION lib/systemd/system COMPONENT engine)
+	foreach(folder redis kamailio kannel prometheus grafana)
+		install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy/${folder} DESTINATION ${share}/deploy USE_SOURCE_PERMISSIONS
+			COMPONENT tools)
+	endforeach()
+
+	set(CPACK_PACKAGE_NAME khien)
+	set(CPACK_PACKAGE_VENDOR "Khien")
+	set(CPACK_PACKAGE_CONTACT "Khien <khien@localhost>")
+	set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "reports of spam and scam calls and messages into blocks and feeds")
+	set(CPACK_GENERATOR DEB)
+	set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+	set(CPACK_STRIP_FILES ON)
+	set(CPACK_DEB_COMPONENT_INSTALL ON)
+	set(CPACK_COMPONENTS_ALL engine tools)
+	set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+	set(CPACK_DEBIAN_PACKAGE_SECTION net)
+	set(CPACK_DEBIAN_ENGINE_PACKAGE_NAME khien)
+	set(CPACK_DEBIAN_ENGINE_PACKAGE_SHLIBDEPS ON)
+	set(CPACK_DEBIAN_ENGINE_PACKAGE_DEPENDS "adduser | passwd")
+	set(CPACK_DEBIAN_ENGINE_PACKAGE_RECOMMENDS "postgresql-15, redis-server, pgbackrest")
+	set(CPACK_DEBIAN_ENGINE_PACKAGE_CONTROL_EXTRA
+		"${CMAKE_SOURCE_DIR}/deploy/debian/postinst;${CMAKE_SOURCE_DIR}/deploy/debian/prerm;${CMAKE_SOURCE_DIR}/deploy/debian/postrm")
+	set(CPACK_DEBIAN_ENGINE_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+	set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME khien-tools)
+	set(CPACK_DEBIAN_TOOLS_PACKAGE_ARCHITECTURE all)
+	set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS khien)
+	include(CPack)
 endif()
