@@ -365,7 +365,7 @@ static void fate_of(struct fates *f, struct changes *ch, const struct key *k, co
 
 	if (w->then == w->state && strcmp(why, w->reason) == 0) {
 		/* An admitted wish may have come to stand for another episode. */
-		if (w->then == WISH_ADMITTED)
+		if (w->then == WISH_ADMITTED && is_automatic(w->origin))
 			put_action(f, k, w);
 		return;
 	}

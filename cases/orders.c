@@ -152,7 +152,7 @@ static const struct order_step wish_steps[] = {
 	{"INSERT INTO case_file (id, sender, service, class, state, rung, first_at, due_at, "
 	 "opened_at)"
 	 " SELECT t.case_id, t.sender, t.service, d.class,"
-	 " CASE t.state WHEN 'held' THEN 'held' ELSE 'open' END, 0, d.received_at,"
+	 " CASE t.state WHEN 'held' THEN 'held' ELSE 'enforced' END, 0, d.received_at,"
 	 " coalesce(d.deadline, d.received_at), $2" TARGETS(
 		 "'wished', 'held'") " AND NOT EXISTS (SELECT FROM case_file k WHERE k.id = "
 				     "t.case_id) ORDER BY t.case_id",
@@ -161,7 +161,7 @@ static const struct order_step wish_steps[] = {
 	 "until,"
 	 " state, reason, basis, recorded_at) SELECT t.case_id, t.sender, t.service, d.class,"
 	 " 'order:' || d.document_no, " RUNG ", d.action, d.received_at, d.until,"
-	 " CASE t.state WHEN 'wished' THEN 'wanted' ELSE t.state END,"
+	 " CASE t.state WHEN 'wished' THEN 'admitted' ELSE t.state END,"
 	 " CASE t.state WHEN 'held' THEN 'protected' ELSE '' END,"
 	 " d.legal_basis, $2" TARGETS("'wished', 'held', 'expired', 'not_ours'"),
 		2},
@@ -171,8 +171,12 @@ static const struct order_step wish_steps[] = {
 	 "d.document_no,"
 	 " 'bar', d.action, t.case_id, d.until, d.legal_basis, " RUNG
 	 ", 1, d.received_at, d.received_at,"
-	 " CASE t.state WHEN 'held' THEN 'held' ELSE 'wanted' END,"
+	 " CASE t.state WHEN 'held' THEN 'held' ELSE 'admitted' END,"
 	 " CASE t.state WHEN 'held' THEN 'protected' ELSE '' END" TARGETS("'wished', 'held'"),
+		1},
+	{"UPDATE case_file k SET state = 'enforced', version = version + 1 FROM order_target t"
+	 " WHERE t.document_no = $1 AND t.state = 'wished' AND k.id = t.case_id"
+	 " AND k.state IN ('open', 'verifying', 'held')",
 		1},
 	{"INSERT INTO dirty (sender, service) SELECT t.sender, t.service" TARGETS(
 		 "'wished', 'held'"),

@@ -12,6 +12,7 @@
 #define SLOW_US (60 * US_PER_S)
 #define HEAD_US (US_PER_S / 2)
 #define GAUGES_US (2 * US_PER_S)
+#define BUSY_US (15 * US_PER_S) /* while large releases follow one another */
 
 static struct metric *dirty_rows, *dirty_age, *outbox_rows, *outbox_age, *stopped, *failing,
 	*entries;
@@ -306,7 +307,7 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 		c->head_at_us = mono_us;
 		do_one(c, pg, "audit_head", write_head, &rc);
 	}
-	if (mono_us - c->gauges_at_us >= GAUGES_US) {
+	if (mono_us - c->gauges_at_us >= (c->busy ? BUSY_US : GAUGES_US)) {
 		c->gauges_at_us = mono_us;
 		do_one(c, pg, "gauges", measure, &rc);
 		do_one(c, pg, "orders", tend_orders, &rc);

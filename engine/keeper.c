@@ -19,6 +19,7 @@
 #define POLICY_US (5 * US_PER_S)
 #define IDLE_MS 100 /* how long what other processes left may wait */
 #define WATCH_MS 200
+#define BUSY_CHANGES 10000 /* of a release: there are more where these came from */
 
 struct keeper {
 	struct engine_settings s;
@@ -119,6 +120,7 @@ static enum rc make_release(struct keeper *k, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	k->more = out.made && out.overflow > 0;
+	k->chores.busy = out.made && out.added + out.removed >= BUSY_CHANGES;
 	metric_add(metric_at(held, NULL, NULL, NULL), out.held);
 	metric_set(metric_at(waiting, NULL, NULL, NULL), out.overflow);
 	if (!out.made)

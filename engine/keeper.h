@@ -17,6 +17,7 @@ struct chores {
 	int64_t outbox_id, outbox_since_us;
 	char orders_far[ORDERS_FAR];
 	struct executors_seen executed;
+	bool busy; /* releases follow one another: what can wait, does */
 	/* the leader's, as of this tick; policy NULL: none could be loaded */
 	const struct policy *policy;
 	const struct control *control;
