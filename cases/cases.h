@@ -42,6 +42,8 @@ struct filing {
 	int32_t part; /* index into ledger_batch.parts */
 	int64_t offset;
 	struct slice bytes;
+	int64_t stamped_at; /* the record's timestamp; TIME_NONE when it has none */
+	struct slice trace; /* the record's traceparent, or empty: goes with what is said of it */
 	enum disposition
 		disposition; /* in: ACCEPTED, REJECTED, ROUTED, QUARANTINED; out: the final one */
 	const char *reason;  /* in and out */
@@ -184,7 +186,7 @@ struct quarantine_place {
 };
 struct quarantined {
 	char source[64], reason[64], state[12];
-	char detail[256];
+	char detail[256], trace[64];
 	int64_t at, size;   /* of the whole record; what is kept may be less */
 	struct slice bytes; /* in the caller's arena */
 };

@@ -64,7 +64,7 @@ enum rc contacts_waiting(struct ledger *l, struct work *w, struct ledger_batch *
 
 struct note {
 	const struct fact_contact *c;
-	int64_t offset;
+	int64_t offset, stamped;
 	int32_t part;
 };
 
@@ -80,6 +80,8 @@ static int by_hash_and_place(const void *a, const void *b)
 
 	if (d != 0)
 		return d;
+	if (x->stamped != y->stamped)
+		return x->stamped < y->stamped ? -1 : 1;
 	if (x->offset != y->offset)
 		return x->offset < y->offset ? -1 : 1;
 	return x->part < y->part ? -1 : x->part > y->part;
@@ -90,6 +92,7 @@ static enum rc gather(
 	const struct ledger_batch *b, struct arena *a, struct notes *out, struct err *e)
 {
 	struct note *at = arena_array(a, b->n, sizeof(*at));
+	struct fact_clock clock = {.part = -1};
 	size_t n = 0, kept = 0;
 
 	if (at == NULL)
@@ -98,8 +101,8 @@ static enum rc gather(
 		const struct filing *f = &b->filings[i];
 
 		if (f->disposition == DISP_ACCEPTED)
-			at[n++] = (struct note){
-				&f->fact->contact, f->offset, b->parts[f->part].part->part};
+			at[n++] = (struct note){&f->fact->contact, f->offset, fact_stamp(&clock, f),
+				b->parts[f->part].part->part};
 	}
 	qsort(at, n, sizeof(*at), by_hash_and_place);
 	for (size_t i = 0; i < n; i++)
@@ -133,41 +136,44 @@ static enum rc send_facts(struct ledger *l, const struct ledger_settings *s, con
 {
 	static const char sql[] =
 		"WITH kept AS (INSERT INTO contact_fact AS f (id_hash, matched, origin, duration_s,"
-		" part, \"offset\", extra, source, noted_at)"
+		" part, \"offset\", extra, stamped_at, source, noted_at)"
 		" SELECT u.*, $8, $9 FROM unnest($1::bytea[], $2::smallint[], $3::smallint[],"
-		" $4::int[], $5::int[], $6::bigint[], $7::text[]) u"
+		" $4::int[], $5::int[], $6::bigint[], $7::text[], $12::timestamptz[]) u"
 		" ON CONFLICT (id_hash) DO UPDATE SET matched = excluded.matched,"
 		" origin = excluded.origin, duration_s = excluded.duration_s,"
 		" part = excluded.part, \"offset\" = excluded.\"offset\", extra = excluded.extra,"
-		" source = excluded.source, noted_at = excluded.noted_at"
-		" WHERE f.source <> excluded.source"
-		" OR (f.\"offset\", f.part) < (excluded.\"offset\", excluded.part)"
-		" RETURNING f.id_hash, f.matched, f.origin, f.duration_s),"
-		" told AS (SELECT f.*, k.stored_month FROM kept f"
-		" JOIN report_key k ON k.id_hash = f.id_hash WHERE k.claimed > 0)"
-		" UPDATE report r SET matched = x.matched, origin = x.origin,"
-		" duration_s = x.duration_s,"
-		" reason = CASE WHEN x.judged THEN x.reason ELSE r.reason END,"
-		" weight = CASE WHEN NOT x.judged THEN r.weight WHEN x.reason = 'counted'"
-		" THEN x.trust ELSE 0 END"
-		" FROM (SELECT t.*, o.sender, o.disposition = 0 AND o.sender <> 0"
-		" AND o.reason <> 'late' AS judged, coalesce(p.trust, 1) AS trust,"
-		" CASE WHEN t.matched = $10 THEN 'no_contact' WHEN t.origin = $11"
-		" AND n.scope = 'number' AND n.value LIKE '84%' THEN 'spoofed'"
-		" ELSE 'counted' END AS reason"
-		" FROM told t JOIN report o ON o.stored_month = t.stored_month"
-		" AND o.id_hash = t.id_hash AND o.disposition IN (0, 1)"
-		" JOIN sender n ON n.id = o.sender LEFT JOIN subject p ON p.id = o.reporter) x"
-		" WHERE r.stored_month = x.stored_month AND r.id_hash = x.id_hash"
-		" RETURNING r.sender, r.service, (r.received_at AT TIME ZONE INTERVAL '7 "
-		"hours')::date"
-		" - DATE '1970-01-01', r.reporter, r.disposition = 0 AND r.sender <> 0";
+		" source = excluded.source, stamped_at = excluded.stamped_at,"
+		" noted_at = excluded.noted_at WHERE " FACT_LATER(
+			"f") " RETURNING f.id_hash, f.matched, f.origin, f.duration_s),"
+			     " told AS (SELECT f.*, k.stored_month FROM kept f"
+			     " JOIN report_key k ON k.id_hash = f.id_hash WHERE k.claimed > 0)"
+			     " UPDATE report r SET matched = x.matched, origin = x.origin,"
+			     " duration_s = x.duration_s,"
+			     " reason = CASE WHEN x.judged THEN x.reason ELSE r.reason END,"
+			     " weight = CASE WHEN NOT x.judged THEN r.weight WHEN x.reason = "
+			     "'counted'"
+			     " THEN x.trust ELSE 0 END"
+			     " FROM (SELECT t.*, o.sender, o.disposition = 0 AND o.sender <> 0"
+			     " AND o.reason <> 'late' AS judged, coalesce(p.trust, 1) AS trust,"
+			     " CASE WHEN t.matched = $10 THEN 'no_contact' WHEN t.origin = $11"
+			     " AND n.scope = 'number' AND n.value LIKE '84%' THEN 'spoofed'"
+			     " ELSE 'counted' END AS reason"
+			     " FROM told t JOIN report o ON o.stored_month = t.stored_month"
+			     " AND o.id_hash = t.id_hash AND o.disposition IN (0, 1)"
+			     " JOIN sender n ON n.id = o.sender LEFT JOIN subject p ON p.id = "
+			     "o.reporter) x"
+			     " WHERE r.stored_month = x.stored_month AND r.id_hash = x.id_hash"
+			     " RETURNING r.sender, r.service, (r.received_at AT TIME ZONE INTERVAL "
+			     "'7 "
+			     "hours')::date"
+			     " - DATE '1970-01-01', r.reporter, r.disposition = 0 AND r.sender <> "
+			     "0";
 
 	arrays_begin(l);
 	struct pg_array *hash = array_of(l, PG_BYTEA), *matched = array_of(l, PG_INT2),
 			*origin = array_of(l, PG_INT2), *duration = array_of(l, PG_INT4),
 			*part = array_of(l, PG_INT4), *offset = array_of(l, PG_INT8),
-			*extra = array_of(l, PG_TEXT);
+			*extra = array_of(l, PG_TEXT), *stamped = array_of(l, PG_TIMESTAMPTZ);
 	for (size_t i = 0; i < ns->n; i++) {
 		const struct fact_contact *c = ns->at[i].c;
 
@@ -180,12 +186,13 @@ static enum rc send_facts(struct ledger *l, const struct ledger_settings *s, con
 			pg_array_int(duration, c->duration_s);
 		pg_array_int(part, ns->at[i].part);
 		pg_array_int(offset, ns->at[i].offset);
+		pg_array_time(stamped, ns->at[i].stamped);
 		pg_array_text(extra, c->extra.ptr != NULL ? c->extra : SLICE(""));
 	}
 	struct pg_param p[] = {pg_p_array(hash), pg_p_array(matched), pg_p_array(origin),
 		pg_p_array(duration), pg_p_array(part), pg_p_array(offset), pg_p_array(extra),
 		pg_p_str(s->source), pg_p_time(now_us, a), pg_p_int(MATCHED_NO, a),
-		pg_p_int(ORIGIN_FOREIGN, a)};
+		pg_p_int(ORIGIN_FOREIGN, a), pg_p_array(stamped)};
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 
@@ -206,7 +213,9 @@ static int by_key(const void *a, const void *b)
 		return x->sender < y->sender ? -1 : 1;
 	if (x->service != y->service)
 		return x->service < y->service ? -1 : 1;
-	return x->day < y->day ? -1 : x->day > y->day;
+	if (x->day != y->day)
+		return x->day < y->day ? -1 : 1;
+	return x->reporter < y->reporter ? -1 : x->reporter > y->reporter;
 }
 
 static bool same_place(const struct key *x, const struct key *y)
@@ -255,8 +264,8 @@ static enum rc send_lock(struct ledger *l, const struct keys_list *ks, struct er
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 
-/* Days of one sender and service are walked once, however many of their votes change; votes of the batch's reporters that need not be
- * counted again come out as they are. */
+/* Each vote from its reporter's reports of that sender and day alone: what a flood cost must not be paid again by every fact about it. No
+ * report is stored more than a day before it was received. */
 static enum rc send_votes(struct ledger *l, const struct keys_list *ks, struct err *e)
 {
 	static const char sql[] =
@@ -276,10 +285,10 @@ static enum rc send_votes(struct ledger *l, const struct keys_list *ks, struct e
 		"yes_at,"
 		" min(us.at) FILTER (WHERE r.matched = 2 OR (r.origin = 3 AND n.scope = 'number'"
 		" AND n.value LIKE '84%')) AS spoof_at"
-		" FROM unnest($1::bigint[], $2::smallint[], $3::date[]) u(sender, service, day)"
-		" JOIN sender n ON n.id = u.sender"
-		" JOIN report r ON r.sender = u.sender AND r.service = u.service"
-		" AND r.disposition = 0 AND r.reporter = ANY($4::bigint[])"
+		" FROM unnest($1::bigint[], $2::smallint[], $3::date[], $4::bigint[])"
+		" u(sender, service, day, reporter) JOIN sender n ON n.id = u.sender"
+		" JOIN report r ON r.reporter = u.reporter AND r.sender = u.sender"
+		" AND r.service = u.service AND r.disposition = 0 AND r.stored_month >= $5::date"
 		" AND r.received_at >= u.day::timestamp AT TIME ZONE INTERVAL '7 hours'"
 		" AND r.received_at < (u.day + 1)::timestamp AT TIME ZONE INTERVAL '7 hours'"
 		" CROSS JOIN LATERAL (SELECT (extract(epoch FROM r.received_at) * 1000000)::bigint"
@@ -294,16 +303,20 @@ static enum rc send_votes(struct ledger *l, const struct keys_list *ks, struct e
 	arrays_begin(l);
 	struct pg_array *sender = array_of(l, PG_INT8), *service = array_of(l, PG_INT2),
 			*day = array_of(l, PG_DATE), *reporter = array_of(l, PG_INT8);
+	int32_t oldest = ks->at[0].day;
+	char month[11];
 	for (size_t i = 0; i < ks->n; i++) {
-		pg_array_int(reporter, ks->at[i].reporter);
 		if (i > 0 && by_key(&ks->at[i - 1], &ks->at[i]) == 0)
 			continue;
 		pg_array_int(sender, ks->at[i].sender);
 		pg_array_int(service, ks->at[i].service);
 		pg_array_int(day, ks->at[i].day);
+		pg_array_int(reporter, ks->at[i].reporter);
+		oldest = ks->at[i].day < oldest ? ks->at[i].day : oldest;
 	}
-	struct pg_param p[] = {
-		pg_p_array(sender), pg_p_array(service), pg_p_array(day), pg_p_array(reporter)};
+	day_format(time_month(((int64_t)oldest - 2) * US_PER_DAY), month);
+	struct pg_param p[] = {pg_p_array(sender), pg_p_array(service), pg_p_array(day),
+		pg_p_array(reporter), pg_p_str(month)};
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 

@@ -1,24 +1,36 @@
-/* Facts beside the reports, each kind into its table. The last record of a key wins, by its place in Kafka, so that a topic may be read
- * again. A number that has another subscriber is judged again without what came before. Answers to a poll that nobody asked are quarantined here, for only the ledger knows the polls. Leaves out contacts (contacts.c)
+/* Facts beside the reports, each kind into its table. The last record of a key wins, so that a topic may be read again. A number that has another subscriber is judged again without what came before. Answers to a poll that nobody asked are quarantined here, for only the ledger knows the polls. Leaves out contacts (contacts.c)
  * and what follows from any of them. */
 #include <stdlib.h>
 
 #include "cases/ledger.h"
 
+int64_t fact_stamp(struct fact_clock *c, const struct filing *f)
+{
+	int64_t at = f->stamped_at != TIME_NONE ? f->stamped_at : 0;
+
+	if (f->part != c->part || at > c->at)
+		c->at = at;
+	c->part = f->part;
+	return c->at;
+}
+
 /* An element of every column array, for one fact. */
 struct place {
-	struct pg_array *part, *offset;
+	struct pg_array *part, *offset, *stamped;
+	struct fact_clock clock;
 };
 
-static void put_place(const struct place *p, const struct ledger_batch *b, const struct filing *f)
+static void put_place(struct place *p, const struct ledger_batch *b, const struct filing *f)
 {
 	pg_array_int(p->part, b->parts[f->part].part->part);
 	pg_array_int(p->offset, f->offset);
+	pg_array_time(p->stamped, fact_stamp(&p->clock, f));
 }
 
 static struct place place_arrays(struct ledger *l)
 {
-	struct place p = {array_of(l, PG_INT4), array_of(l, PG_INT8)};
+	struct place p = {array_of(l, PG_INT4), array_of(l, PG_INT8), array_of(l, PG_TIMESTAMPTZ),
+		{.part = -1}};
 
 	return p;
 }
@@ -31,12 +43,10 @@ static enum rc run(
 	return rc == RC_OK ? pg_recv(l->pg, NULL, e) : rc;
 }
 
-#define LATER(t)                                 \
-	" WHERE " t ".source <> excluded.source" \
-	" OR (" t ".\"offset\", " t ".part) < (excluded.\"offset\", excluded.part)"
+#define LATER(t) " WHERE " FACT_LATER(t)
 #define PLACE_SET                                                           \
 	"part = excluded.part, \"offset\" = excluded.\"offset\", source = " \
-	"excluded.source"
+	"excluded.source, stamped_at = excluded.stamped_at"
 
 static enum rc note_activity(struct ledger *l, const struct ledger_settings *s,
 	const struct ledger_batch *b, struct err *e)
@@ -45,13 +55,14 @@ static enum rc note_activity(struct ledger *l, const struct ledger_settings *s,
 		"INSERT INTO activity AS t (part, \"offset\", scope, value, from_at, to_at, "
 		"sms_out,"
 		" calls_out, sms_in, calls_in, new_contacts, short_calls, short_gaps,"
-		" distinct_peers, source)"
+		" distinct_peers, stamped_at, source)"
 		" SELECT DISTINCT ON (u.scope, u.value, u.from_at, u.to_at) u.*, $15"
 		" FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[],"
 		" $6::timestamptz[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],"
-		" $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])"
-		" u(part, o, scope, value, from_at, to_at, a, b, c, d, e, f, g, h)"
-		" ORDER BY u.scope, u.value, u.from_at, u.to_at, u.o DESC, u.part DESC"
+		" $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $16::timestamptz[])"
+		" u(part, o, scope, value, from_at, to_at, a, b, c, d, e, f, g, h, stamped)"
+		" ORDER BY u.scope, u.value, u.from_at, u.to_at, u.stamped DESC, u.o DESC, u.part "
+		"DESC"
 		" ON CONFLICT (scope, value, from_at, to_at) DO UPDATE SET"
 		" sms_out = excluded.sms_out, calls_out = excluded.calls_out,"
 		" sms_in = excluded.sms_in, calls_in = excluded.calls_in,"
@@ -82,11 +93,12 @@ static enum rc note_activity(struct ledger *l, const struct ledger_settings *s,
 	}
 	if (scope->count == 0)
 		return RC_OK;
-	struct pg_param p[7 + ACTIVITY_COUNTS] = {pg_p_array(place.part), pg_p_array(place.offset),
+	struct pg_param p[8 + ACTIVITY_COUNTS] = {pg_p_array(place.part), pg_p_array(place.offset),
 		pg_p_array(scope), pg_p_array(value), pg_p_array(from), pg_p_array(to)};
 	for (size_t k = 0; k < ACTIVITY_COUNTS; k++)
 		p[6 + k] = pg_p_array(counts[k]);
 	p[6 + ACTIVITY_COUNTS] = pg_p_str(s->source);
+	p[7 + ACTIVITY_COUNTS] = pg_p_array(place.stamped);
 	return run(l, sql, p, ARRAY_LEN(p), e);
 }
 
@@ -125,11 +137,11 @@ static enum rc note_polls(struct ledger *l, const struct ledger_settings *s, str
 	static const char sql[] =
 		"INSERT INTO poll_answer AS t (part, \"offset\", poll_id, scope, value, yes, no, "
 		"silent,"
-		" source, noted_at)"
+		" stamped_at, source, noted_at)"
 		" SELECT DISTINCT ON (u.id) u.*, $9, $10 FROM unnest($1::int[], $2::bigint[],"
-		" $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[])"
-		" u(part, o, id, scope, value, yes, no, silent)"
-		" ORDER BY u.id, u.o DESC, u.part DESC"
+		" $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],"
+		" $11::timestamptz[]) u(part, o, id, scope, value, yes, no, silent, stamped)"
+		" ORDER BY u.id, u.stamped DESC, u.o DESC, u.part DESC"
 		" ON CONFLICT (poll_id) DO UPDATE SET scope = excluded.scope,"
 		" value = excluded.value, yes = excluded.yes, no = excluded.no,"
 		" silent = excluded.silent, noted_at = excluded.noted_at, " PLACE_SET LATER("t");
@@ -158,18 +170,21 @@ static enum rc note_polls(struct ledger *l, const struct ledger_settings *s, str
 		return rc;
 	struct pg_param p[] = {pg_p_array(place.part), pg_p_array(place.offset), pg_p_array(id),
 		pg_p_array(scope), pg_p_array(value), pg_p_array(yes), pg_p_array(no),
-		pg_p_array(silent), pg_p_str(s->source), pg_p_time(now_us, a)};
+		pg_p_array(silent), pg_p_str(s->source), pg_p_time(now_us, a),
+		pg_p_array(place.stamped)};
 	return run(l, sql, p, ARRAY_LEN(p), e);
 }
 
 /* ---- results ---- */
 
-#define RESULT_SQL(table)                                                                      \
-	"INSERT INTO " table " AS t (part, \"offset\", request_id, status, at, source,"        \
-	" noted_at) SELECT DISTINCT ON (u.id) u.*, $6, $7 FROM unnest($1::int[],"              \
-	" $2::bigint[], $3::text[], $4::text[], $5::timestamptz[]) u(part, o, id, status, at)" \
-	" ORDER BY u.id, u.o DESC, u.part DESC"                                                \
-	" ON CONFLICT (request_id) DO UPDATE SET status = excluded.status, at = excluded.at,"  \
+#define RESULT_SQL(table)                                                                          \
+	"INSERT INTO " table                                                                       \
+	" AS t (part, \"offset\", request_id, status, at, stamped_at, source,"                     \
+	" noted_at) SELECT DISTINCT ON (u.id) u.*, $6, $7 FROM unnest($1::int[],"                  \
+	" $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $8::timestamptz[]) u(part, o, " \
+	"id, status, at, stamped)"                                                                 \
+	" ORDER BY u.id, u.stamped DESC, u.o DESC, u.part DESC"                                    \
+	" ON CONFLICT (request_id) DO UPDATE SET status = excluded.status, at = excluded.at,"      \
 	" noted_at = excluded.noted_at, " PLACE_SET LATER("t")
 
 static enum rc note_results(struct ledger *l, const struct ledger_settings *s,
@@ -193,7 +208,8 @@ static enum rc note_results(struct ledger *l, const struct ledger_settings *s,
 	if (id->count == 0)
 		return RC_OK;
 	struct pg_param p[] = {pg_p_array(place.part), pg_p_array(place.offset), pg_p_array(id),
-		pg_p_array(status), pg_p_array(at), pg_p_str(s->source), pg_p_time(now_us, a)};
+		pg_p_array(status), pg_p_array(at), pg_p_str(s->source), pg_p_time(now_us, a),
+		pg_p_array(place.stamped)};
 	return run(l, sql, p, ARRAY_LEN(p), e);
 }
 
@@ -204,11 +220,11 @@ static enum rc note_subscriptions(struct ledger *l, const struct ledger_settings
 {
 	static const char sql[] =
 		"INSERT INTO subscription AS t (part, \"offset\", number, at, event, carrier, "
-		"source,"
+		"stamped_at, source,"
 		" noted_at) SELECT DISTINCT ON (u.number, u.at, u.event) u.*, $7, $8"
 		" FROM unnest($1::int[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[],"
-		" $6::text[]) u(part, o, number, at, event, carrier)"
-		" ORDER BY u.number, u.at, u.event, u.o DESC, u.part DESC"
+		" $6::text[], $9::timestamptz[]) u(part, o, number, at, event, carrier, stamped)"
+		" ORDER BY u.number, u.at, u.event, u.stamped DESC, u.o DESC, u.part DESC"
 		" ON CONFLICT (number, at, event) DO UPDATE SET carrier = excluded.carrier,"
 		" noted_at = excluded.noted_at, " PLACE_SET LATER("t");
 
@@ -232,7 +248,7 @@ static enum rc note_subscriptions(struct ledger *l, const struct ledger_settings
 		return RC_OK;
 	struct pg_param p[] = {pg_p_array(place.part), pg_p_array(place.offset), pg_p_array(number),
 		pg_p_array(at), pg_p_array(event), pg_p_array(carrier), pg_p_str(s->source),
-		pg_p_time(now_us, a)};
+		pg_p_time(now_us, a), pg_p_array(place.stamped)};
 	return run(l, sql, p, ARRAY_LEN(p), e);
 }
 

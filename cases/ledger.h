@@ -107,6 +107,20 @@ void arrays_begin(struct ledger *l);
 struct pg_array *array_of(struct ledger *l, enum pg_type type);
 struct pg_array *rows_of(struct ledger *l, enum ledger_row row);
 
+/* Which of several records about one thing is the last. Within a partition the offset says so. Between partitions, as after a topic was given
+ * more of them, it is the records' timestamps, taken so that in one batch they never go back within a partition. */
+struct fact_clock {
+	int32_t part; /* of the last one asked about; -1: none yet */
+	int64_t at;
+};
+int64_t fact_stamp(struct fact_clock *c, const struct filing *f);
+/* t: the row that is there. */
+#define FACT_LATER(t)                                                               \
+	t ".source <> excluded.source OR CASE WHEN " t ".part = excluded.part"      \
+	  " THEN " t ".\"offset\" < excluded.\"offset\" ELSE (" t ".stamped_at, " t \
+	  ".\"offset\", " t                                                         \
+	  ".part) < (excluded.stamped_at, excluded.\"offset\", excluded.part) END"
+
 /* claim.c: fence, control, ids. Sends its statements; the answers settle dispositions and outcome numbers. */
 struct claims;
 MUST_USE enum rc claims_send(struct ledger *l, const struct ledger_settings *s,

@@ -13,13 +13,14 @@ enum rc quarantine_list(struct pg *c, const char *state, const char *reason, con
 	static const char sql[] =
 		"SELECT source, topic, part, \"offset\", at, reason, detail, sqlstate, size, "
 		"report_id,"
-		" state, expires_at FROM quarantine WHERE ($1::text IS NULL OR state = $1)"
+		" state, trace, expires_at FROM quarantine WHERE ($1::text IS NULL OR state = $1)"
 		" AND ($2::text IS NULL OR reason = $2) AND ($3::text IS NULL OR topic = $3)"
 		" ORDER BY at DESC, topic, part, \"offset\" DESC LIMIT $4";
 	static const struct col cols[] = {{"source", COL_TEXT}, {"topic", COL_TEXT},
 		{"partition", COL_INT}, {"offset", COL_INT}, {"at", COL_TIME}, {"reason", COL_TEXT},
 		{"detail", COL_TEXT}, {"sqlstate", COL_TEXT}, {"size", COL_INT},
-		{"report_id", COL_TEXT}, {"state", COL_TEXT}, {"expires_at", COL_TIME}};
+		{"report_id", COL_TEXT}, {"state", COL_TEXT}, {"trace", COL_TEXT},
+		{"expires_at", COL_TIME}};
 	OWN(arena_free) struct arena *a = arena_new(SCRATCH_BYTES);
 	OWN(pg_free) struct pg_result *r = NULL;
 
@@ -32,7 +33,7 @@ enum rc quarantine_list(struct pg *c, const char *state, const char *reason, con
 		row_json(out, r, i, cols, ARRAY_LEN(cols));
 		buf_byte(out, '\n');
 	}
-	return rc == RC_OK ? buf_fits(out, e) : err_wrap(e, rc, "quarantine");
+	return rc == RC_OK ? buf_fits(out, e) : rc;
 }
 
 static void copy_text(char *out, size_t room, struct slice s)
@@ -48,13 +49,13 @@ static enum rc open_bytes(const struct keys *k, const struct quarantine_place *p
 	uint8_t *plain;
 
 	if (sealed.len < SEAL_EXTRA)
-		return err_set(e, RC_INVALID, "quarantine: what is kept is no sealed record");
+		return err_set(e, RC_INVALID, "what is kept is no sealed record");
 	plain = arena_alloc(a, sealed.len - SEAL_EXTRA + 1);
 	if (aad == NULL || plain == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
 	if (keys_unseal(k, slice_str(aad), sealed, plain) != RC_OK)
 		return err_set(e, RC_INVALID,
-			"quarantine: the seal does not hold: another key, or the row was changed");
+			"the seal does not hold: another key, or the row was changed");
 	*out = slice_of((const char *)plain, sealed.len - SEAL_EXTRA);
 	return RC_OK;
 }
@@ -63,7 +64,7 @@ enum rc quarantine_read(struct pg *c, const struct keys *k, const struct quarant
 	struct arena *a, struct quarantined *out, struct err *e)
 {
 	static const char sql[] =
-		"SELECT source, reason, state, detail, at, size, bytes FROM quarantine"
+		"SELECT source, reason, state, detail, at, size, bytes, trace FROM quarantine"
 		" WHERE topic = $1 AND part = $2 AND \"offset\" = $3"
 		" AND ($4::text IS NULL OR source = $4) ORDER BY source LIMIT 2";
 	OWN(pg_free) struct pg_result *r = NULL;
@@ -73,20 +74,20 @@ enum rc quarantine_read(struct pg *c, const struct keys *k, const struct quarant
 	enum rc rc = pg_run(c, sql, params, ARRAY_LEN(params), &r, e);
 
 	if (rc != RC_OK)
-		return err_wrap(e, rc, "quarantine");
+		return rc;
 	if (pg_rows(r) == 0)
-		return err_set(e, RC_NONE, "quarantine: there is no record %s/%d/%lld", p->topic,
-			p->part, (long long)p->offset);
-	if (pg_rows(r) > 1)
-		return err_set(e, RC_CONFLICT,
-			"quarantine: several sources have %s/%d/%lld; name one", p->topic, p->part,
+		return err_set(e, RC_NONE, "there is no record %s/%d/%lld", p->topic, p->part,
 			(long long)p->offset);
+	if (pg_rows(r) > 1)
+		return err_set(e, RC_CONFLICT, "several sources have %s/%d/%lld; name one",
+			p->topic, p->part, (long long)p->offset);
 	copy_text(q.source, sizeof(q.source), pg_text(r, 0, 0));
 	copy_text(q.reason, sizeof(q.reason), pg_text(r, 0, 1));
 	copy_text(q.state, sizeof(q.state), pg_text(r, 0, 2));
 	copy_text(q.detail, sizeof(q.detail), pg_text(r, 0, 3));
 	q.at = pg_time_us(r, 0, 4);
 	q.size = pg_int(r, 0, 5);
+	copy_text(q.trace, sizeof(q.trace), pg_text(r, 0, 7));
 	rc = open_bytes(k, p, q.source, pg_bytes(r, 0, 6), a, &q.bytes, e);
 	if (rc == RC_OK)
 		*out = q;
@@ -149,8 +150,8 @@ enum rc quarantine_drop(struct pg *c, const struct quarantine_place *p, const ch
 	if (rc == RC_OK)
 		rc = pg_run(c, sql, params, ARRAY_LEN(params), &r, e);
 	if (rc == RC_OK && pg_affected(r) != 1)
-		rc = err_set(e, RC_CONFLICT, "quarantine: %s/%d/%lld is not open", p->topic,
-			p->part, (long long)p->offset);
+		rc = err_set(e, RC_CONFLICT, "%s/%d/%lld is not open", p->topic, p->part,
+			(long long)p->offset);
 	if (rc == RC_OK)
 		rc = audited(c, p, actor, "quarantine.drop", why, now_us, a, e);
 	if (rc == RC_OK)

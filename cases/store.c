@@ -156,25 +156,28 @@ static enum rc quarantine_send(struct ledger *l, const struct ledger_settings *s
 	static const char sql[] =
 		"INSERT INTO quarantine AS q (source, topic, part, \"offset\", at, reason, detail, "
 		"sqlstate,"
-		" size, bytes, report_id, seq, expires_at)"
+		" size, bytes, report_id, seq, trace, expires_at)"
 		" SELECT $1, u.topic, u.part, u.o, $2, u.reason, u.detail, u.sqlstate, u.size, "
 		"u.bytes,"
-		" u.report_id, u.seq, $3 FROM unnest($4::text[], $5::int[], $6::bigint[], "
+		" u.report_id, u.seq, u.trace, $3 FROM unnest($4::text[], $5::int[], $6::bigint[], "
 		"$7::text[],"
-		" $8::text[], $9::text[], $10::bigint[], $11::bytea[], $12::text[], $13::int[])"
-		" u(topic, part, o, reason, detail, sqlstate, size, bytes, report_id, seq)"
+		" $8::text[], $9::text[], $10::bigint[], $11::bytea[], $12::text[], $13::int[],"
+		" $14::text[])"
+		" u(topic, part, o, reason, detail, sqlstate, size, bytes, report_id, seq, trace)"
 		/* only after a person has set the offset back */
 		" ON CONFLICT (source, topic, part, \"offset\") DO UPDATE SET at = excluded.at,"
 		" reason = excluded.reason, detail = excluded.detail, sqlstate = excluded.sqlstate,"
 		" size = excluded.size, bytes = excluded.bytes, report_id = excluded.report_id,"
-		" seq = excluded.seq, expires_at = excluded.expires_at, state = 'open'";
+		" seq = excluded.seq, trace = excluded.trace, expires_at = excluded.expires_at, "
+		"state = 'open'";
 
 	arrays_begin(l);
 	struct pg_array *topic = array_of(l, PG_TEXT), *part = array_of(l, PG_INT4),
 			*offset = array_of(l, PG_INT8), *reason = array_of(l, PG_TEXT),
 			*detail = array_of(l, PG_TEXT), *state = array_of(l, PG_TEXT),
 			*size = array_of(l, PG_INT8), *bytes = array_of(l, PG_BYTEA),
-			*id = array_of(l, PG_TEXT), *seq = array_of(l, PG_INT4);
+			*id = array_of(l, PG_TEXT), *seq = array_of(l, PG_INT4),
+			*trace = array_of(l, PG_TEXT);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct filing *f = &b->filings[i];
 		struct slice sealed;
@@ -195,6 +198,7 @@ static enum rc quarantine_send(struct ledger *l, const struct ledger_settings *s
 		pg_array_text(bytes, sealed);
 		pg_array_text(id, f->report_id.len > 0 ? f->report_id : slice_of(NULL, 0));
 		pg_array_int(seq, w->filed[i].seq);
+		pg_array_text(trace, text_or_empty(f->trace));
 	}
 	if (topic->count == 0)
 		return RC_OK;
@@ -202,7 +206,7 @@ static enum rc quarantine_send(struct ledger *l, const struct ledger_settings *s
 		pg_p_time(now_us + s->quarantine_keep_s * US_PER_S, a), pg_p_array(topic),
 		pg_p_array(part), pg_p_array(offset), pg_p_array(reason), pg_p_array(detail),
 		pg_p_array(state), pg_p_array(size), pg_p_array(bytes), pg_p_array(id),
-		pg_p_array(seq)};
+		pg_p_array(seq), pg_p_array(trace)};
 	*sent += 1;
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
@@ -231,6 +235,17 @@ static const char *reason_of(const struct filing *f)
 	return f->disposition == DISP_ROUTED ? "registry" : f->reason;
 }
 
+/* A third column is the message's traceparent. */
+static void line_end(struct buf *out, const struct filing *f)
+{
+	buf_byte(out, '}');
+	if (f->trace.len > 0) {
+		buf_byte(out, '\t');
+		buf_add(out, f->trace);
+	}
+	buf_byte(out, '\n');
+}
+
 static void outcome_line(
 	struct buf *out, const struct filing *f, const struct filed *x, const char *at)
 {
@@ -240,7 +255,7 @@ static void outcome_line(
 	buf_fmt(out, ",\"seq\":%d,\"status\":\"%s\",\"at\":\"%s\",\"reason\":", x->seq,
 		status_of(f, x), at);
 	buf_json(out, slice_str(reason_of(f)));
-	buf_fmt(out, "}\n");
+	line_end(out, f);
 }
 
 static const char *code_of(enum channel c)
@@ -260,7 +275,8 @@ static void registry_line(struct buf *out, const struct filing *f)
 	buf_json(out, f->reporter);
 	buf_fmt(out, ",\"text\":");
 	buf_json(out, text_or_empty(f->registry_text));
-	buf_fmt(out, ",\"to\":\"%s\",\"received_at\":\"%s\"}\n", code_of(f->channel), at);
+	buf_fmt(out, ",\"to\":\"%s\",\"received_at\":\"%s\"", code_of(f->channel), at);
+	line_end(out, f);
 }
 
 static enum rc outbox_send(struct ledger *l, const char *topic, int messages, struct arena *a,

@@ -73,15 +73,24 @@ static enum rc flush(struct relay *r, struct err *e)
 	return rc;
 }
 
-/* One row: lines of key TAB value. */
+/* One row: lines of key TAB value, or key TAB value TAB traceparent; no value holds a TAB. */
 static enum rc produce(
 	struct relay *r, const char *topic, struct slice body, double *n, struct err *e)
 {
-	for (struct slice line, key; slice_line(&body, &line);) {
+	for (struct slice line, key, value; slice_line(&body, &line);) {
+		char trace[64];
+		const char *const headers[] = {KAFKA_TRACE, trace, NULL};
+
 		if (line.len == 0 || !slice_cut(&line, '\t', &key))
 			continue;
+		value = line;
+		(void)slice_cut(&line, '\t', &value);
+		bool traced = line.len > 0;
+		if (traced)
+			(void)snprintf(trace, sizeof(trace), "%.*s", (int)line.len, line.ptr);
 		enum rc rc;
-		while ((rc = kafka_send(r->producer, topic, -1, key, line, NULL, e)) == RC_LIMIT)
+		while ((rc = kafka_send(r->producer, topic, -1, key, value, traced ? headers : NULL,
+				e)) == RC_LIMIT)
 			if ((rc = flush(r, e)) != RC_OK)
 				return rc;
 		if (rc != RC_OK)

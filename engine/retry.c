@@ -128,6 +128,7 @@ static enum rc retry(const struct engine_settings *s, struct retrying *r,
 		.offset = place.offset,
 		/* the record's own is not kept, and was not later */
 		.timestamp_us = q.at,
+		.trace = slice_str(q.trace),
 		.value = o->edited.ptr != NULL               ? o->edited
 			: strcmp(q.reason, "tombstone") == 0 ? slice_of(NULL, 0)
 							     : q.bytes,

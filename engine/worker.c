@@ -10,7 +10,8 @@
 
 #define POLL_MS 100
 #define ARENA_BYTES (96u << 20)
-#define ASK_US US_PER_S /* how long the ledger may be silent before it is asked */
+#define FATAL_US (60 * US_PER_S) /* how long a membership that ended for good is remembered */
+#define ASK_US US_PER_S          /* how long the ledger may be silent before it is asked */
 
 int64_t worker_mono(const struct worker *w)
 {
@@ -75,11 +76,22 @@ static enum rc ask_control(struct worker *w, struct err *e)
 	return rc;
 }
 
+/* A slow database must not cost us our place in the group. */
+static void while_waiting(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->consumer != NULL)
+		kafka_keep(w->consumer);
+}
+
 static enum rc open_ledger(struct worker *w, struct err *e)
 {
 	struct pg_options o = {.dsn = conf_text(w->s.conf, "database.dsn"), .name = w->dsn_name};
 	enum rc rc = ledger_open(&o, &w->ledger, e);
 
+	if (rc == RC_OK)
+		pg_on_wait(ledger_pg(w->ledger), while_waiting, w);
 	/* A frozen process must not keep its successor waiting: between two rounds we think for moments only. */
 	if (rc == RC_OK)
 		rc = pg_script(
@@ -144,6 +156,11 @@ static void see_to_consumer(struct worker *w)
 		return;
 	enum rc rc = kafka_source_of(w->s.conf, &w->kafka, &e);
 	w->kafka.settings.client_id = w->client_id;
+	if (w->kafka.settings.instance != NULL) {
+		(void)snprintf(w->member, sizeof(w->member), "%.200s-%d",
+			w->kafka.settings.instance, w->index);
+		w->kafka.settings.instance = w->member;
+	}
 	for (int f = FEED_COMPLAINTS; f < FEED_COUNT; f++)
 		if (topic_of(w, (enum feed)f)[0] != '\0')
 			topics[n++] = topic_of(w, (enum feed)f);
@@ -220,12 +237,14 @@ static void fetch_and_work(struct worker *w)
 		return;
 	}
 	if (rc == RC_FATAL) {
+		w->fatal_us = worker_mono(w);
 		log_error("engine", "worker=%d leaves the group and joins it again: %s", w->index,
 			e.text);
 		close_consumer(w, e.text);
 		return;
 	}
-	if (rc == RC_OK)
+	/* Two members under one name fence each other in turn: not ever faster. */
+	if (rc == RC_OK && worker_mono(w) - w->fatal_us > FATAL_US)
 		w->kafka_failures = 0;
 	if (rc == RC_CONFLICT)
 		out_of_range(w, &bad, e.text);

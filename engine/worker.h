@@ -36,6 +36,7 @@ struct worker {
 	struct engine_settings s;
 	int index;
 	pthread_t thread;
+	char member[216]; /* of a static member */
 	char me[96], actor[112], client_id[96], dsn_name[64];
 	struct health_slot *health;
 
@@ -47,6 +48,7 @@ struct worker {
 	struct kafka_source kafka;
 	struct kafka_consumer *consumer;
 	int64_t consumer_at_us;
+	int64_t fatal_us; /* monotonic: when the group last told us that we cannot go on */
 	unsigned kafka_failures;
 	bool assigned;     /* the group has answered us */
 	char trouble[208]; /* why a partition is not acquired */

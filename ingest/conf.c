@@ -2,6 +2,7 @@
  * kinds of lines: the address, "source ID", and one "topic NAME PARTITIONS" each. Leaves out talking to Kafka (wire/kafka.h). */
 #include "ingest/ingest.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,11 +45,51 @@ static const struct conf_item items[] = {
 		.min = 1,
 		.max = 200,
 		.help = "Client id that the brokers see."},
+	{.name = "kafka.instance_id",
+		.type = CONF_TEXT,
+		.def = "",
+		.max = 200,
+		.help = "Static membership: a name that this process keeps over restarts and no "
+			"other has; its workers are NAME-0, NAME-1, … Empty: dynamic members."},
+	{.name = "kafka.security",
+		.type = CONF_CHOICE,
+		.def = "plaintext",
+		.choices = "plaintext|ssl|sasl_plaintext|sasl_ssl",
+		.help = "How the brokers are spoken to; plaintext is for this host only."},
+	{.name = "kafka.tls.ca",
+		.type = CONF_FILE,
+		.def = "",
+		.help = "Authorities (PEM) that may vouch for the brokers; empty: those of the "
+			"system. The broker's name is always checked."},
+	{.name = "kafka.tls.cert",
+		.type = CONF_FILE,
+		.def = "",
+		.help = "Our own certificate (PEM), when the brokers ask for one."},
+	{.name = "kafka.tls.key",
+		.type = CONF_FILE,
+		.def = "",
+		.secret = true,
+		.help = "Its key (PEM, not encrypted)."},
+	{.name = "kafka.sasl.mechanism",
+		.type = CONF_CHOICE,
+		.def = "SCRAM-SHA-512",
+		.choices = "SCRAM-SHA-512|SCRAM-SHA-256|PLAIN",
+		.help = "SASL mechanism."},
+	{.name = "kafka.sasl.username",
+		.type = CONF_TEXT,
+		.def = "",
+		.max = 200,
+		.help = "SASL user."},
+	{.name = "kafka.sasl.password_file",
+		.type = CONF_FILE,
+		.def = "",
+		.secret = true,
+		.help = "File with that user's password."},
 	{.name = "kafka.extra",
 		.type = CONF_LIST,
 		.def = "",
 		.max = KAFKA_EXTRAS,
-		.help = "Further client properties, property=value: TLS, SASL, tuning."},
+		.help = "Further client properties, property=value, for tuning."},
 	{.name = "kafka.topics.complaints",
 		.type = CONF_TEXT,
 		.def = "complaints",
@@ -173,11 +214,69 @@ static enum rc from_file(const char *path, struct kafka_source *out, struct err 
 	return RC_OK;
 }
 
+/* property=value of our own settings, before the user's further ones. */
+static enum rc put(
+	struct kafka_source *s, size_t *n, const char *property, const char *value, struct err *e)
+{
+	char *at = s->own[*n];
+
+	if (value[0] == '\0')
+		return RC_OK;
+	assert(*n < KAFKA_OWN);
+	if ((size_t)snprintf(at, sizeof(s->own[0]), "%s=%s", property, value) >= sizeof(s->own[0]))
+		return err_set(e, RC_INVALID, "kafka: the value of %s is too long", property);
+	s->extra[(*n)++] = at;
+	return RC_OK;
+}
+
+static enum rc put_password(const struct conf *c, struct kafka_source *s, size_t *n, struct err *e)
+{
+	BUF_OWN struct buf b;
+
+	buf_init(&b, 512);
+	enum rc rc = conf_read_file(c, "kafka.sasl.password_file", &b, e);
+	if (rc != RC_OK)
+		return rc == RC_NONE ? err_set(e, RC_INVALID,
+					       "%s: kafka.sasl.password_file is needed with "
+					       "kafka.security %s",
+					       conf_path(c), conf_text(c, "kafka.security"))
+				     : rc;
+	buf_byte(&b, '\0');
+	return b.failed ? err_set(e, RC_INVALID, "kafka.sasl.password_file: too long")
+			: put(s, n, "sasl.password", b.ptr, e);
+}
+
+static enum rc put_security(const struct conf *c, struct kafka_source *s, size_t *n, struct err *e)
+{
+	const char *how = conf_text(c, "kafka.security");
+	bool tls = strstr(how, "ssl") != NULL, sasl = strncmp(how, "sasl", 4) == 0;
+	enum rc rc = RC_OK;
+
+	if (tls || sasl)
+		rc = put(s, n, "security.protocol", how, e);
+	if (rc == RC_OK && tls)
+		rc = put(s, n, "ssl.ca.location", conf_text(c, "kafka.tls.ca"), e);
+	if (rc == RC_OK && tls)
+		rc = put(s, n, "ssl.certificate.location", conf_text(c, "kafka.tls.cert"), e);
+	if (rc == RC_OK && tls)
+		rc = put(s, n, "ssl.key.location", conf_text(c, "kafka.tls.key"), e);
+	if (rc != RC_OK || !sasl)
+		return rc;
+	if (conf_text(c, "kafka.sasl.username")[0] == '\0')
+		return err_set(e, RC_INVALID,
+			"%s: kafka.sasl.username is needed with kafka.security %s", conf_path(c),
+			how);
+	rc = put(s, n, "sasl.mechanisms", conf_text(c, "kafka.sasl.mechanism"), e);
+	if (rc == RC_OK)
+		rc = put(s, n, "sasl.username", conf_text(c, "kafka.sasl.username"), e);
+	return rc == RC_OK ? put_password(c, s, n, e) : rc;
+}
+
 enum rc kafka_source_of(const struct conf *c, struct kafka_source *out, struct err *e)
 {
 	const char *file = conf_text(c, "kafka.brokers_file");
 	enum rc rc = RC_OK;
-	size_t n = conf_count(c, "kafka.extra");
+	size_t n = conf_count(c, "kafka.extra"), own = 0;
 
 	memset(out, 0, sizeof(*out));
 	(void)snprintf(out->source, sizeof(out->source), "%s", conf_text(c, "source"));
@@ -190,12 +289,18 @@ enum rc kafka_source_of(const struct conf *c, struct kafka_source *out, struct e
 	if (out->brokers[0] == '\0')
 		return err_set(e, RC_INVALID,
 			"%s: neither kafka.brokers nor kafka.brokers_file is given", conf_path(c));
+	rc = put_security(c, out, &own, e);
+	if (rc != RC_OK)
+		return rc;
 	for (size_t i = 0; i < n && i < KAFKA_EXTRAS; i++)
-		out->extra[i] = conf_at(c, "kafka.extra", i);
+		out->extra[own + i] = conf_at(c, "kafka.extra", i);
 	out->settings = (struct kafka_settings){
 		.brokers = out->brokers,
 		.client_id = conf_text(c, "kafka.client_id"),
 		.group = conf_text(c, "kafka.group"),
+		.instance = conf_text(c, "kafka.instance_id")[0] != '\0'
+			? conf_text(c, "kafka.instance_id")
+			: NULL,
 		.extra = out->extra,
 	};
 	return RC_OK;

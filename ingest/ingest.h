@@ -92,6 +92,7 @@ extern const struct conf_table ingest_conf;
 /* Where the records come from: what the configuration says, or the file that `khien broker` wrote. Keep it as long as `settings` is
  * used. */
 #define KAFKA_EXTRAS 64
+#define KAFKA_OWN 8
 #define KAFKA_DEMO_TOPICS 16
 struct kafka_source {
 	struct kafka_settings settings; /* points into this struct and the configuration */
@@ -104,7 +105,8 @@ struct kafka_source {
 		int partitions;
 	} topics[KAFKA_DEMO_TOPICS]; /* of the demonstration broker, as far as it said */
 	size_t topic_count;
-	const char *extra[KAFKA_EXTRAS + 1];
+	char own[KAFKA_OWN][1024]; /* properties of kafka.security, kafka.tls and kafka.sasl */
+	const char *extra[KAFKA_OWN + KAFKA_EXTRAS + 1];
 };
 /* RC_INVALID: no brokers are configured, or the broker's file is damaged. RC_RETRY: the broker's file is not there yet. */
 MUST_USE enum rc kafka_source_of(const struct conf *c, struct kafka_source *out, struct err *e);

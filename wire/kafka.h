@@ -6,7 +6,9 @@
 struct kafka_settings {
 	const char *brokers; /* host:port,… */
 	const char *client_id;
-	const char *group;        /* consumer */
+	const char *group; /* consumer */
+	const char
+		*instance; /* consumer: group.instance.id of a static member; NULL: a dynamic one */
 	const char *const *extra; /* "property=value", NULL-ended: TLS, SASL, tuning; may be NULL */
 };
 
@@ -18,7 +20,10 @@ struct kafka_record {
 	int64_t timestamp_us; /* of the record, TIME_NONE when absent */
 	struct slice key;
 	struct slice value; /* ptr NULL: a tombstone */
+	struct slice
+		trace; /* header traceparent, when it is of the form of W3C Trace Context; else empty */
 };
+#define KAFKA_TRACE "traceparent"
 
 enum kafka_event {
 	KAFKA_ASSIGNED, /* the partitions named are ours now; the callback acquires them and answers start offsets */
@@ -59,6 +64,9 @@ const struct kafka_record *kafka_batch_at(const struct kafka_batch *b, size_t i)
 MUST_USE enum rc kafka_poll(struct kafka_consumer *c, int wait_ms, int linger_ms,
 	size_t max_records, size_t max_bytes, struct kafka_batch *b, struct kafka_part *bad,
 	struct err *e);
+/* For an owner that is busy with a batch: nothing more is fetched until the next kafka_poll, but the group hears that we live
+ * (max.poll.interval.ms), and a rebalance waits for that kafka_poll. Inside a callback it does nothing. */
+void kafka_keep(struct kafka_consumer *c);
 /* Drops what was prefetched for the partition and fetches from `offset` (re-assigns; never seek). Also un-parks a left-out one.
  * RC_CONFLICT: not assigned to us. */
 MUST_USE enum rc kafka_resume_at(struct kafka_consumer *c, const char *topic, int32_t partition,

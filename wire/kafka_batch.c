@@ -48,6 +48,38 @@ const struct kafka_record *kafka_batch_at(const struct kafka_batch *b, size_t i)
 	return &b->records[i];
 }
 
+/* version-trace-parent-flags in lower-case hexadecimal; versions to come may be longer. */
+static bool is_trace(struct slice s)
+{
+	static const char shape[] = "hh-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+
+	if (s.len != sizeof(shape) - 1)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		bool hex = (s.ptr[i] >= '0' && s.ptr[i] <= '9') ||
+			(s.ptr[i] >= 'a' && s.ptr[i] <= 'f');
+
+		if (shape[i] == 'h' ? !hex : s.ptr[i] != shape[i])
+			return false;
+	}
+	return true;
+}
+
+/* Borrowed from the message. */
+static struct slice trace_of(rd_kafka_message_t *m)
+{
+	rd_kafka_headers_t *headers = NULL;
+	const void *value = NULL;
+	size_t len = 0;
+
+	if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+		rd_kafka_header_get_last(headers, KAFKA_TRACE, &value, &len) !=
+			RD_KAFKA_RESP_ERR_NO_ERROR ||
+		value == NULL || !is_trace(slice_of(value, len)))
+		return SLICE("");
+	return slice_of(value, len);
+}
+
 static bool grow(struct kafka_batch *b)
 {
 	size_t room = b->room == 0 ? 256 : b->room * 2;
@@ -96,6 +128,7 @@ enum rc kafka_batch_add(
 			: TIME_NONE,
 		.key = slice_of(m->key, m->key_len),
 		.value = slice_of(m->payload, m->len),
+		.trace = trace_of(m),
 	};
 	b->bytes += m->key_len + m->len;
 	return RC_OK;

@@ -109,6 +109,16 @@ enum rc kafka_handle(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **o
 	return RC_OK;
 }
 
+/* Before 2.6.1 librdkafka repeated a part of the SCRAM nonce; Kafka refuses that from 4.0 on (librdkafka #4895). */
+const char *kafka_scram_hint(const char *reason)
+{
+	static const int mended = 0x02060100;
+
+	if (strstr(reason, "SCRAM") == NULL || rd_kafka_version() >= mended)
+		return "";
+	return "; Kafka 4 takes SCRAM from librdkafka 2.6.1 on, this one is older";
+}
+
 bool kafka_answers(rd_kafka_t *rk, int wait_ms)
 {
 	const struct rd_kafka_metadata *md = NULL;

@@ -2,7 +2,8 @@
  * gives. Every change of what is fetched - a rebalance, a pause, another offset - is one whole
  * rd_kafka_assign with the position of each partition: seek and pause can lose an offset when they
  * meet an assign (librdkafka #2190), and an eager group allows nothing else. What was prefetched is
- * dropped by that, and what a rebalance overtakes while a batch is gathered is dropped here.
+ * dropped by that, and what a rebalance overtakes while a batch is gathered is dropped here. While the
+ * owner is busy with a batch (kafka_keep) nothing is fetched, and a rebalance waits for the next poll.
  * Offsets are not stored in Kafka, but for the courtesy commit. */
 #include "wire/kafka_rd.h"
 
@@ -27,8 +28,15 @@ struct kafka_consumer {
 	size_t count;
 	struct kafka_batch *batches;   /* those that hold messages of ours */
 	struct kafka_batch *gathering; /* the one that kafka_poll fills */
-	bool down;                     /* all brokers were away when last heard of */
-	bool troubled;                 /* an error since the last record */
+	bool kept;                     /* nothing is fetched until the next kafka_poll */
+	bool closing;
+	rd_kafka_topic_partition_list_t
+		*waiting; /* a rebalance that came while the owner was busy */
+	rd_kafka_resp_err_t waiting_event;
+	bool fatal;    /* this member cannot go on */
+	bool down;     /* all brokers were away when last heard of */
+	bool refused;  /* certificate or password: said in the log */
+	bool troubled; /* an error since the last record */
 	char trouble[256];
 };
 
@@ -65,7 +73,9 @@ static enum rc assign(struct kafka_consumer *c, struct err *e)
 		rd_kafka_topic_partition_list_new((int)c->count);
 	rd_kafka_resp_err_t rk_err;
 
-	for (size_t i = 0; i < c->count; i++)
+	if (c->waiting != NULL) /* it would be taken for the answer to the rebalance */
+		return RC_OK;
+	for (size_t i = 0; i < c->count && !c->kept; i++)
 		if (!c->parts[i].parked)
 			rd_kafka_topic_partition_list_add(
 				list, c->parts[i].topic, c->parts[i].partition)
@@ -123,10 +133,10 @@ static void revoked(struct kafka_consumer *c)
 	forget_parts(c);
 }
 
-static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t event,
-	rd_kafka_topic_partition_list_t *list, void *opaque)
+/* Answers the rebalance: librdkafka waits for its rd_kafka_assign. */
+static void rebalance(
+	struct kafka_consumer *c, rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t *list)
 {
-	struct kafka_consumer *c = opaque;
 	struct err e;
 
 	/* Not handed over yet, and fetched under an ownership that ends here. */
@@ -140,9 +150,42 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t event,
 		return;
 	}
 	forget_parts(c);
-	(void)rd_kafka_assign(rk, NULL);
+	(void)rd_kafka_assign(c->rk, NULL);
 	if (event != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
 		note_trouble(c, rd_kafka_err2str(event));
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t event,
+	rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+	struct kafka_consumer *c = opaque;
+
+	(void)rk;
+	if (c->kept && !c->closing) {
+		if (c->waiting != NULL)
+			rd_kafka_topic_partition_list_destroy(c->waiting);
+		c->waiting = rd_kafka_topic_partition_list_copy(list);
+		c->waiting_event = event;
+		return;
+	}
+	rebalance(c, event, list);
+}
+
+/* What waited while the owner was busy. */
+static void go_on(struct kafka_consumer *c)
+{
+	KAFKA_PARTS_OWN rd_kafka_topic_partition_list_t *list = c->waiting;
+	struct err e;
+
+	if (!c->kept)
+		return;
+	c->kept = false;
+	c->waiting = NULL;
+	if (list != NULL)
+		rebalance(c, c->closing ? RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS : c->waiting_event,
+			list);
+	else if (assign(c, &e) != RC_OK)
+		note_trouble(c, e.text);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -154,6 +197,13 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 		code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
 		c->down = true;
 	note_trouble(c, reason);
+	/* Nobody mends these but a person: they are said, once. */
+	if (code != RD_KAFKA_RESP_ERR__AUTHENTICATION && code != RD_KAFKA_RESP_ERR__SSL)
+		return;
+	if (!c->refused)
+		log_warn("kafka", "the brokers are not reached cause=\"%s%s\"", reason,
+			kafka_scram_hint(reason));
+	c->refused = true;
 }
 
 /* --- open and close */
@@ -210,6 +260,10 @@ enum rc kafka_consumer_open(const struct kafka_settings *s, const char *const *t
 		return rc;
 	if (rd_kafka_conf_set(conf, "group.id", s->group, why, sizeof(why)) != RD_KAFKA_CONF_OK)
 		return err_set(e, RC_INVALID, "kafka: %s", why);
+	if (s->instance != NULL &&
+		rd_kafka_conf_set(conf, "group.instance.id", s->instance, why, sizeof(why)) !=
+			RD_KAFKA_CONF_OK)
+		return err_set(e, RC_INVALID, "kafka: %s", why);
 	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rc = kafka_handle(RD_KAFKA_CONSUMER, TAKE(conf), &c->rk, e);
@@ -250,7 +304,9 @@ void kafka_consumer_close(struct kafka_consumer *c)
 		return;
 	while (c->batches != NULL)
 		kafka_batch_reset(c->batches);
+	c->closing = true;
 	if (c->rk != NULL) {
+		go_on(c);
 		bool closed = leave(c);
 
 		if (!closed)
@@ -290,6 +346,7 @@ static enum rc on_message_error(
 		return RC_OK;
 	case RD_KAFKA_RESP_ERR__FATAL:
 		(void)rd_kafka_fatal_error(c->rk, why, sizeof(why));
+		c->fatal = true;
 		return err_set(e, RC_FATAL, "kafka: %s", why);
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 		c->down = true;
@@ -389,12 +446,40 @@ static enum rc why_nothing(struct kafka_consumer *c, struct err *e)
 	return err_set(e, RC_NONE, "kafka: no records");
 }
 
+void kafka_keep(struct kafka_consumer *c)
+{
+	rd_kafka_message_t *m;
+	struct err e;
+
+	if (c->gathering != NULL || c->closing)
+		return;
+	if (!c->kept) {
+		c->kept = true;
+		if (assign(c, &e) != RC_OK)
+			note_trouble(c, e.text);
+	}
+	m = rd_kafka_consumer_poll(c->rk, 0);
+	if (m != NULL && m->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		(void)!on_message_error(c, m, &e);
+	if (m != NULL) /* a record: it is fetched again */
+		rd_kafka_message_destroy(m);
+}
+
 enum rc kafka_poll(struct kafka_consumer *c, int wait_ms, int linger_ms, size_t max_records,
 	size_t max_bytes, struct kafka_batch *b, struct kafka_part *bad, struct err *e)
 {
 	enum rc rc;
 
 	kafka_batch_reset(b);
+	c->gathering = b;
+	go_on(c);
+	c->gathering = NULL;
+	if (c->fatal) {
+		char why[256] = "";
+
+		(void)rd_kafka_fatal_error(c->rk, why, sizeof(why));
+		return err_set(e, RC_FATAL, "kafka: %s", why);
+	}
 	rc = tell_bad(c, bad, e);
 	if (rc != RC_OK)
 		return rc;
@@ -402,7 +487,7 @@ enum rc kafka_poll(struct kafka_consumer *c, int wait_ms, int linger_ms, size_t 
 	rc = gather(c, wait_ms, linger_ms, max_records, max_bytes, b, e);
 	c->gathering = NULL;
 	if (b->count > 0) {
-		c->down = c->troubled = false;
+		c->down = c->troubled = c->refused = false;
 		return RC_OK;
 	}
 	if (rc == RC_OK)

@@ -49,6 +49,8 @@ MUST_USE enum rc kafka_handle(
 	rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out, struct err *e);
 /* rd_kafka_destroy with a watchdog: after wait_ms the handle is left to a thread of its own. */
 void kafka_destroy(rd_kafka_t *rk, int flags, int64_t wait_ms);
+/* What to add to a refused authentication; "" when there is nothing to say. */
+const char *kafka_scram_hint(const char *reason);
 /* Can a broker be asked now? */
 bool kafka_answers(rd_kafka_t *rk, int wait_ms);
 

@@ -157,6 +157,12 @@ static int wait_socket(struct pg *c, bool writing, int64_t end_us)
 	return poll(&p, 1, left_ms < 250 ? (int)left_ms : 250);
 }
 
+void pg_on_wait(struct pg *c, void (*waiting)(void *arg), void *arg)
+{
+	c->waiting = waiting;
+	c->waiting_arg = arg;
+}
+
 enum rc pg_wait(struct pg *c, bool want_result, size_t n, struct err *e)
 {
 	int64_t patience_us = c->patience_us * (int64_t)(n > 0 ? n : 1) + PG_GRACE_US;
@@ -180,6 +186,8 @@ enum rc pg_wait(struct pg *c, bool want_result, size_t n, struct err *e)
 			return pg_lost(c, e);
 		if (ready > 0)
 			end_us = mono_us() + patience_us;
+		if (ready == 0 && c->waiting != NULL)
+			c->waiting(c->waiting_arg);
 		if (ready == 0 && mono_us() >= end_us) {
 			c->broken = true;
 			return err_set(e, RC_RETRY, "postgresql: no answer in %lld s",

@@ -29,6 +29,8 @@ MUST_USE enum rc pg_open(const struct pg_options *o, struct pg **out, struct err
 void pg_close(struct pg *c); /* NULL is fine; an open transaction is rolled back by the server */
 OWNER(pg_close, struct pg);
 bool pg_broken(const struct pg *c); /* the connection is gone: close it and open another */
+/* Called about four times a second while a statement keeps us waiting, on the owner's thread; it must not use the connection. NULL: nobody. */
+void pg_on_wait(struct pg *c, void (*waiting)(void *arg), void *arg);
 
 /* Parameters. Text format unless `bin` is set; NULL ptr is SQL NULL. Build them with the helpers below. */
 struct pg_param {

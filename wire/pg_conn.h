@@ -56,8 +56,10 @@ struct pg_copy {
 struct pg {
 	PGconn *conn;
 	bool broken;
-	bool binary;         /* answers */
-	int64_t patience_us; /* how long one statement may leave us without a word */
+	bool binary;                /* answers */
+	int64_t patience_us;        /* how long one statement may leave us without a word */
+	void (*waiting)(void *arg); /* called meanwhile; may be NULL */
+	void *waiting_arg;
 	struct pg_stmt **stmts;
 	size_t stmt_room, stmt_count; /* open addressing, room is a power of two */
 	struct pg_pipe pipe;

@@ -213,3 +213,23 @@ def test_another_subscriber(site):
     assert engine.get(path).status_code == 200, "five reports about the new owner"
     assert engine.get("/v1/lookup/0911113333?service=voice").status_code == 204
     assert {r["missing"] for r in s.rows("SELECT missing FROM conservation")} == {0}
+
+
+def test_the_last_word_after_partitions_were_added(site):
+    """Offsets of two partitions say nothing of which record came later; within one they do, whatever the timestamps."""
+    s = site(partitions=2, feeds=["provisioning_results", "contacts"])
+
+    def result(status):
+        return json.dumps({"schema": "provisioning-results/1", "request_id": "r1", "status": status, "at": "2026-11-01T09:00:00+07:00"}).encode()
+
+    s.note("provisioning_results", [b"{}"] * 5 + [result("failed")], partition=0)
+    s.note("provisioning_results", [result("done")], partition=1)
+    s.note("contacts", [b"{}"] * 3 + [b'{"schema":"contacts/1","report_id":"x1","matched":"yes"}'], partition=0)
+    s.note("contacts", [b'{"schema":"contacts/1","report_id":"x1","matched":"no"}'], partition=1)
+    s.start().wait_ready()
+    s.settle()
+    assert s.one("SELECT status FROM provisioning_result")["status"] == "done"
+    assert s.one("SELECT matched FROM contact_fact")["matched"] == 2
+    s.note("provisioning_results", [result("failed")], partition=0)
+    s.settle()
+    assert s.one("SELECT status FROM provisioning_result")["status"] == "failed"
