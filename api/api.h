@@ -11,6 +11,11 @@ struct api_settings {
 	const struct plan *plan;
 	bool (*ready)(struct buf *why); /* what /readyz asks; may be NULL */
 	volatile int *stop;
+	/* Takes a quarantined record through once more (record.ptr NULL: as it was kept) and answers one line of JSON. RC_INVALID: it would be
+	 * quarantined again; RC_CONFLICT: it is not open. NULL: this process cannot. Called by several threads. */
+	enum rc (*retry)(void *arg, const struct quarantine_place *place, const char *actor,
+		const char *why, struct slice record, char *answer, size_t room, struct err *e);
+	void *retry_arg;
 	bool machines_only; /* a process of other roles: health, readiness and metrics, and no list */
 };
 

@@ -1,92 +1,33 @@
 /* khien quarantine list, show, retry, drop: what the engine did not understand, in the hands of people. Whoever sees bytes, retries or drops
  * says why, and the audit keeps it. Leaves out what becomes of a retried record (engine/retry.c). */
-#include "app/app.h"
+#include "app/quarantine.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
-
-struct quarantine_args {
-	const char *conf, *state, *reason, *why, *file;
-	int64_t limit;
-	struct quarantine_place place;
-};
-
-static const struct option options[] = {{"state", required_argument, NULL, 's'},
-	{"reason", required_argument, NULL, 'r'}, {"topic", required_argument, NULL, 't'},
-	{"limit", required_argument, NULL, 'n'}, {"source", required_argument, NULL, 'o'},
-	{"why", required_argument, NULL, 'w'}, {"file", required_argument, NULL, 'f'},
-	{NULL, 0, NULL, 0}};
-
-/* "all" becomes NULL. */
-static bool state_known(const char **state)
-{
-	if (strcmp(*state, "all") == 0)
-		*state = NULL;
-	return *state == NULL || strcmp(*state, "open") == 0 || strcmp(*state, "retried") == 0 ||
-		strcmp(*state, "dropped") == 0;
-}
-
-static bool number(const char *text, int64_t max, int64_t *out)
-{
-	return slice_i64(slice_str(text), out) == RC_OK && *out >= 0 && *out <= max;
-}
-
-static bool parse(int argc, char **argv, struct quarantine_args *q)
-{
-	int64_t part = 0;
-
-	for (int o; (o = getopt_long(argc, argv, "c:", options, NULL)) != -1;) {
-		const char **text = o == 'c' ? &q->conf
-			: o == 's'           ? &q->state
-			: o == 'r'           ? &q->reason
-			: o == 't'           ? &q->place.topic
-			: o == 'o'           ? &q->place.source
-			: o == 'w'           ? &q->why
-			: o == 'f'           ? &q->file
-					     : NULL;
-		if (text != NULL)
-			*text = optarg;
-		else if (o != 'n' || !number(optarg, 1000000, &q->limit))
-			return false;
-	}
-	if (optind == argc)
-		return true;
-	if (argc - optind != 3 || !number(argv[optind + 1], INT32_MAX, &part) ||
-		!number(argv[optind + 2], INT64_MAX, &q->place.offset))
-		return false;
-	q->place.topic = argv[optind];
-	q->place.part = (int32_t)part;
-	return true;
-}
 
 static enum rc list(struct pg *c, const struct quarantine_args *q, struct err *e)
 {
 	BUF_OWN struct buf b;
 
 	buf_init(&b, (size_t)1 << 30);
-	enum rc rc = quarantine_list(c, q->state, q->reason, q->place.topic, q->limit, &b, e);
+	enum rc rc = quarantine_page(
+		c, q->state, q->reason, q->place.topic, NULL, q->limit, &b, NULL, 0, e);
 	if (rc == RC_OK)
 		(void)fwrite(b.ptr, 1, buf_slice(&b).len, stdout);
 	return rc;
 }
 
-/* Byte for byte into a file or pipe; on a terminal nothing that could move its cursor. */
+/* Byte for byte into a file or pipe. */
 static void print(struct slice s)
 {
-	if (isatty(STDOUT_FILENO) != 1) {
-		(void)fwrite(s.ptr, 1, s.len, stdout);
-		return;
-	}
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
+	BUF_OWN struct buf b;
 
-		if ((c < 0x20 && c != '\n') || c == 0x7f || (c >= 0x80 && !slice_utf8_valid(s)))
-			(void)printf("\\x%02x", c);
-		else
-			(void)putchar(c);
-	}
-	(void)putchar('\n');
+	buf_init(&b, (size_t)1 << 20);
+	if (isatty(STDOUT_FILENO) == 1)
+		quarantine_printable(s, &b);
+	else
+		buf_add(&b, s);
+	(void)fwrite(b.ptr, 1, buf_slice(&b).len, stdout);
 }
 
 static enum rc show_or_drop(struct pg *c, const struct keys *k, bool dropping,
@@ -100,16 +41,18 @@ static enum rc show_or_drop(struct pg *c, const struct keys *k, bool dropping,
 	int64_t now_us = clk_system.now_us(&clk_system);
 	enum rc rc = quarantine_read(c, k, &q->place, a, &it, e);
 	q->place.source = it.source;
-	if (rc == RC_OK && dropping)
-		return quarantine_drop(c, &q->place, actor, q->why, now_us, e);
 	if (rc == RC_OK)
-		rc = quarantine_looked(c, &q->place, actor, q->why, now_us, e);
+		rc = dropping ? quarantine_drop(c, &q->place, actor, q->why, now_us, e)
+			      : quarantine_looked(c, &q->place, actor, q->why, now_us, e);
 	if (rc != RC_OK)
 		return rc;
-	(void)fprintf(stderr, "%s: %s, %s: %s; %lld bytes%s\n", it.source, it.state, it.reason,
-		it.detail, (long long)it.size,
+	(void)fprintf(stderr, "%s: %s, %s: %s; %lld bytes%s\n", it.source,
+		dropping ? "dropped" : it.state, it.reason, it.detail, (long long)it.size,
 		it.size > (int64_t)it.bytes.len ? ", only the first were kept" : "");
-	print(it.bytes);
+	if (dropping)
+		(void)printf("{\"state\":\"dropped\"}\n");
+	else
+		print(it.bytes);
 	return RC_OK;
 }
 
@@ -117,8 +60,8 @@ static enum rc again(const struct conf *c, const struct keys *k, const struct pl
 	const struct quarantine_args *q, const char *actor, struct err *e)
 {
 	struct engine_settings s = {c, &clk_system, k, plan, "retry", &app_stop};
-	struct retry_order o = {.place = q->place, .actor = actor, .why = q->why};
-	struct retry_answer answer;
+	struct slice record = {NULL, 0};
+	char answer[160];
 	BUF_OWN struct buf file;
 	enum rc rc = RC_OK;
 
@@ -127,12 +70,12 @@ static enum rc again(const struct conf *c, const struct keys *k, const struct pl
 	if (q->file != NULL)
 		rc = file_read(q->file, false, &file, e);
 	if (q->file != NULL)
-		o.edited = slice_of(file.ptr != NULL ? file.ptr : "", buf_slice(&file).len);
+		record = slice_of(file.ptr != NULL ? file.ptr : "", buf_slice(&file).len);
 	if (rc == RC_OK)
-		rc = engine_retry(&s, &o, &answer, e);
+		rc = engine_retry_json(
+			&s, &q->place, actor, q->why, record, answer, sizeof(answer), e);
 	if (rc == RC_OK)
-		(void)printf("{\"disposition\":\"%s\",\"reason\":\"%s\"}\n",
-			disposition_name(answer.disposition), answer.reason);
+		(void)fputs(answer, stdout);
 	return rc;
 }
 
@@ -150,9 +93,9 @@ int verb_quarantine(int argc, char **argv)
 
 	if (!listing && !retrying && strcmp(what, "show") != 0 && strcmp(what, "drop") != 0)
 		return app_usage("quarantine", "list, show, retry or drop is needed");
-	if (!parse(argc - 1, argv + 1, &q))
+	if (!quarantine_args(argc - 1, argv + 1, &q))
 		return app_wrong_option("quarantine");
-	if (!state_known(&q.state))
+	if (!quarantine_state(&q.state))
 		return app_usage("quarantine", "--state is open, retried, dropped or all");
 	if (!listing && q.place.offset < 0)
 		return app_usage("quarantine", "TOPIC PARTITION OFFSET are needed");

@@ -90,7 +90,8 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 	gethostname(host, sizeof(host) - 1);
 	snprintf(instance, sizeof(instance), "%s-%d", host, (int)getpid());
 	struct engine_settings s = {c, &clk_system, keys, plan, instance, &app_stop};
-	struct api_settings as = {c, &clk_system, keys, plan, engine_ready, &app_stop, !roles->api};
+	struct api_settings as = {c, &clk_system, keys, plan, engine_ready, &app_stop,
+		engine_retry_json, &s, !roles->api};
 	rc = api_start(&as, &api, e);
 	if (rc == RC_OK)
 		log_info("app", "listening port=%d", api_port(api));

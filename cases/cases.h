@@ -190,9 +190,13 @@ struct quarantined {
 	int64_t at, size;   /* of the whole record; what is kept may be less */
 	struct slice bytes; /* in the caller's arena */
 };
-/* Appends one JSON object a line, the newest first: at most `limit` of this state (NULL: any), reason and topic (NULL: any). */
-MUST_USE enum rc quarantine_list(struct pg *c, const char *state, const char *reason,
-	const char *topic, int64_t limit, struct buf *out, struct err *e);
+/* Appends one JSON object a line, the newest first: at most `limit` of this state (NULL: any), reason and topic (NULL: any), behind `cursor`
+ * (NULL: from the newest on; RC_INVALID: it is none). `next`, which may be NULL, gets the cursor of the page after a full one. */
+MUST_USE enum rc quarantine_page(struct pg *c, const char *state, const char *reason,
+	const char *topic, const char *cursor, int64_t limit, struct buf *out, char *next,
+	size_t room, struct err *e);
+/* For a terminal: nothing that could move its cursor. */
+void quarantine_printable(struct slice s, struct buf *out);
 /* The record with its bytes unsealed. RC_NONE: there is none; RC_CONFLICT: several sources have one; RC_INVALID: the seal does not hold. */
 MUST_USE enum rc quarantine_read(struct pg *c, const struct keys *k,
 	const struct quarantine_place *p, struct arena *a, struct quarantined *out, struct err *e);

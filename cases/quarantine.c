@@ -7,15 +7,30 @@
 
 #define SCRATCH_BYTES (1 << 14)
 
-enum rc quarantine_list(struct pg *c, const char *state, const char *reason, const char *topic,
-	int64_t limit, struct buf *out, struct err *e)
+/* "MICROSECONDS-PARTITION-OFFSET-TOPIC" of the last row of a page. */
+static bool cursor_of(
+	const char *cursor, int64_t *at, int64_t *part, int64_t *offset, struct slice *topic)
+{
+	struct slice rest = slice_str(cursor), word;
+	int64_t *const numbers[] = {at, part, offset};
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (!slice_cut(&rest, '-', &word) || slice_i64(word, numbers[i]) != RC_OK)
+			return false;
+	*topic = rest;
+	return rest.len > 0 && slice_utf8_valid(rest);
+}
+
+enum rc quarantine_page(struct pg *c, const char *state, const char *reason, const char *topic,
+	const char *cursor, int64_t limit, struct buf *out, char *next, size_t room, struct err *e)
 {
 	static const char sql[] =
 		"SELECT source, topic, part, \"offset\", at, reason, detail, sqlstate, size, "
 		"report_id,"
 		" state, trace, expires_at FROM quarantine WHERE ($1::text IS NULL OR state = $1)"
 		" AND ($2::text IS NULL OR reason = $2) AND ($3::text IS NULL OR topic = $3)"
-		" ORDER BY at DESC, topic, part, \"offset\" DESC LIMIT $4";
+		" AND ($5::timestamptz IS NULL OR (at, topic, part, \"offset\") < ($5, $6, $7, $8))"
+		" ORDER BY at DESC, topic DESC, part DESC, \"offset\" DESC LIMIT $4";
 	static const struct col cols[] = {{"source", COL_TEXT}, {"topic", COL_TEXT},
 		{"partition", COL_INT}, {"offset", COL_INT}, {"at", COL_TIME}, {"reason", COL_TEXT},
 		{"detail", COL_TEXT}, {"sqlstate", COL_TEXT}, {"size", COL_INT},
@@ -23,16 +38,27 @@ enum rc quarantine_list(struct pg *c, const char *state, const char *reason, con
 		{"expires_at", COL_TIME}};
 	OWN(arena_free) struct arena *a = arena_new(SCRATCH_BYTES);
 	OWN(pg_free) struct pg_result *r = NULL;
+	int64_t at = TIME_NONE, part = 0, offset = 0;
+	struct slice last = SLICE("");
 
 	if (a == NULL)
 		return err_set(e, RC_RETRY, "out of memory");
-	struct pg_param p[] = {
-		pg_p_str(state), pg_p_str(reason), pg_p_str(topic), pg_p_int(limit, a)};
+	if (cursor != NULL && !cursor_of(cursor, &at, &part, &offset, &last))
+		return err_set(e, RC_INVALID, "not a cursor");
+	struct pg_param p[] = {pg_p_str(state), pg_p_str(reason), pg_p_str(topic),
+		pg_p_int(limit, a), pg_p_time(at, a), pg_p_text(last, a), pg_p_int(part, a),
+		pg_p_int(offset, a)};
 	enum rc rc = pg_run(c, sql, p, ARRAY_LEN(p), &r, e);
 	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
 		row_json(out, r, i, cols, ARRAY_LEN(cols));
 		buf_byte(out, '\n');
 	}
+	int n = rc == RC_OK ? pg_rows(r) : 0;
+	if (next != NULL && n > 0 && n == limit)
+		(void)snprintf(next, room, "%lld-%lld-%lld-%.*s",
+			(long long)pg_time_us(r, n - 1, 4), (long long)pg_int(r, n - 1, 2),
+			(long long)pg_int(r, n - 1, 3), (int)pg_text(r, n - 1, 1).len,
+			pg_text(r, n - 1, 1).ptr);
 	return rc == RC_OK ? buf_fits(out, e) : rc;
 }
 
@@ -159,4 +185,19 @@ enum rc quarantine_drop(struct pg *c, const struct quarantine_place *p, const ch
 	if (rc != RC_OK)
 		pg_rollback(c);
 	return rc;
+}
+
+void quarantine_printable(struct slice s, struct buf *out)
+{
+	bool utf8 = slice_utf8_valid(s);
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if ((c < 0x20 && c != '\n') || c == 0x7f || (c >= 0x80 && !utf8))
+			buf_fmt(out, "\\x%02x", c);
+		else
+			buf_byte(out, (char)c);
+	}
+	buf_byte(out, '\n');
 }

@@ -135,6 +135,11 @@ static enum rc forget_releases(struct chores *c, struct pg *pg, int64_t now_us, 
 	return release_prune(pg, now_us - conf_int(c->s.conf, "feed.keep") * US_PER_S, e);
 }
 
+static enum rc forget(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	return forget_facts(&c->s, pg, now_us, e);
+}
+
 /* ---- the audit's head ---- */
 
 static enum rc head_to_file(const char *path, const char *line, struct err *e)
@@ -302,6 +307,7 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 		do_one(c, pg, "calendar", load_calendar, &rc);
 		do_one(c, pg, "duty", load_duty, &rc);
 		do_one(c, pg, "quiet", tend_quiet, &rc);
+		do_one(c, pg, "facts", forget, &rc);
 	}
 	if (mono_us - c->head_at_us >= HEAD_US) {
 		c->head_at_us = mono_us;

@@ -22,6 +22,22 @@ static const struct conf_item items[] = {
 		.min = 1,
 		.max = BOUND_BATCH_RECORDS,
 		.help = "Most records in one transaction."},
+	{.name = "facts.keep",
+		.type = CONF_SPAN_S,
+		.def = "400d",
+		.min = 86400,
+		.max = 3660 * 86400.0,
+		.help = "Contact facts, poll answers and results of notices are kept for this "
+			"long. A "
+			"contact fact must live until its report comes."},
+	{.name = "subscriptions.keep",
+		.type = CONF_SPAN_S,
+		.def = "1100d",
+		.min = 86400,
+		.max = 3660 * 86400.0,
+		.help = "Numbers that changed hands are remembered for this long: reports from "
+			"before "
+			"that are read later are held against it."},
 	{.name = "batch.linger_ms",
 		.type = CONF_INT,
 		.def = "20",

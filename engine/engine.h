@@ -57,6 +57,11 @@ struct retry_answer {
 MUST_USE enum rc engine_retry(const struct engine_settings *s, const struct retry_order *o,
 	struct retry_answer *out, struct err *e);
 
+/* The same, answered as one line of JSON; what api_settings.retry wants, with the engine's settings as `arg`. */
+MUST_USE enum rc engine_retry_json(void *settings, const struct quarantine_place *place,
+	const char *actor, const char *why, struct slice record, char *answer, size_t room,
+	struct err *e);
+
 /* Health of the loops, for /readyz: true when every part is able to work; `why` lists what is not. */
 bool engine_ready(struct buf *why);
 

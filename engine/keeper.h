@@ -29,6 +29,9 @@ void chores_reload(struct chores *c, const char *protected_file);
 /* A new leader: everything is due. */
 void chores_begin(struct chores *c);
 /* Does what is due. A failure is logged, counted and told, the others are done all the same. */
+/* forget.c: what came beside the reports and is over, a bounded part of it. */
+MUST_USE enum rc forget_facts(
+	const struct engine_settings *s, struct pg *pg, int64_t now_us, struct err *e);
 MUST_USE enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us);
 
 /* The head of the audit chain to syslog, where another machine may collect it. */

@@ -184,3 +184,16 @@ enum rc engine_retry(const struct engine_settings *s, const struct retry_order *
 	free(r);
 	return rc;
 }
+
+enum rc engine_retry_json(void *settings, const struct quarantine_place *place, const char *actor,
+	const char *why, struct slice record, char *answer, size_t room, struct err *e)
+{
+	struct retry_order o = {.place = *place, .edited = record, .actor = actor, .why = why};
+	struct retry_answer got;
+	enum rc rc = engine_retry(settings, &o, &got, e);
+
+	if (rc == RC_OK)
+		(void)snprintf(answer, room, "{\"disposition\":\"%s\",\"reason\":\"%s\"}\n",
+			disposition_name(got.disposition), got.reason);
+	return rc;
+}

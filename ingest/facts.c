@@ -250,6 +250,9 @@ static void decode_subscription(
 	}
 	if (!past_field(v[AT], "at", &sub.at, out))
 		return;
+	/* A clock that runs ahead must not take away the votes of the day to come. */
+	if (out->stamped_at != TIME_NONE && sub.at > out->stamped_at)
+		sub.at = out->stamped_at;
 	f = fact_new(d, a, FEED_SUBSCRIPTIONS, out);
 	if (f != NULL)
 		f->subscription = sub;

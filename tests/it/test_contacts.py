@@ -233,3 +233,39 @@ def test_the_last_word_after_partitions_were_added(site):
     s.note("provisioning_results", [result("failed")], partition=0)
     s.settle()
     assert s.one("SELECT status FROM provisioning_result")["status"] == "failed"
+
+
+def test_behaviour_and_what_is_forgotten(site):
+    """One bounded row per sender and window; what is over goes, what is not stays."""
+    s = site(feeds=["activity"], facts__keep="2d", subscriptions__keep="3d")
+
+    def span(day, hour, **counts):
+        at = f"2026-10-{day:02}T{hour:02}:"
+        it = {"schema": "activity/1", "sender": "0911112222", "from": f"{at}00:00+07:00", "to": f"{at}30:00+07:00", **counts}
+        return json.dumps(it).encode()
+
+    s.note("activity", [span(1, 9, sms_out=5, distinct_peers=4), span(1, 10, sms_out=7, distinct_peers=3), span(2, 9, sms_out=100)])
+    s.rows(
+        """INSERT INTO subscription (number, at, event, carrier, source, part, "offset", noted_at)
+        SELECT '8491000000' || n, now(), 'terminated', '', 'x', 0, n, now() - make_interval(days => n) FROM generate_series(1, 5) n;
+        INSERT INTO contact_fact (id_hash, matched, origin, source, part, "offset", noted_at, extra)
+        SELECT decode(lpad(n::text, 8, '0'), 'hex'), 1, 1, 'x', 0, n, now() - make_interval(days => n), '' FROM generate_series(1, 5) n;
+        INSERT INTO quarantine (source, topic, part, "offset", at, reason, detail, size, bytes, expires_at)
+        SELECT 'x', 'x', 0, n, now(), 'not_json', '', 0, '', now() + make_interval(days => n - 3) FROM generate_series(1, 5) n"""
+    )
+    s.settings["retention"] = {"activity": "3660d"}
+    s.start().wait_ready()
+    s.settle()
+
+    def ask(at, span):
+        return s.one("SELECT spans, sms_out::int AS sms, distinct_peers AS peers FROM behaviour('number', '84911112222', %s, %s)", at, span)
+
+    assert ask("2026-10-01T12:00:00+07:00", "6 hours") == {"spans": 2, "sms": 12, "peers": 4}
+    assert ask("2026-10-01T10:10:00+07:00", "6 hours") == {"spans": 1, "sms": 5, "peers": 4}
+    assert ask("2026-09-01T00:00:00+07:00", "6 hours") == {"spans": 0, "sms": 0, "peers": 0}
+
+    def left():
+        return tuple(s.one(f"SELECT count(*) AS n FROM {table}")["n"] for table in ("subscription", "contact_fact", "quarantine"))
+
+    wait_for(lambda: str(left()), lambda: left() == (2, 1, 2), 20)
+    assert s.one("SELECT count(*) AS n FROM activity")["n"] == 3

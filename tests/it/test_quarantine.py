@@ -3,6 +3,7 @@ import json
 import time
 
 import compare
+import requests
 from generator import Crowd
 
 
@@ -74,3 +75,65 @@ def test_mended_in_place(site, tmp_path):
     assert [r["what"] for r in audit] == ["quarantine.show"] + ["quarantine.retry"] * 5 + ["quarantine.drop"]
     assert audit[0]["lines"].endswith("2 ticket 7 forged line") and all(r["actor"].startswith("person:") for r in audit)
     assert "half" not in str(audit)
+
+
+def test_over_the_api(site):
+    """The same over HTTP: pages, masked bytes, unmasking by a supervisor with a reason, retry and drop; all of it in the audit."""
+    s = site()
+    s.produce([complaint(0)] + [b'{"half 0912345678', complaint(2, sender="09999"), b"\xff\x00"] + [b"[%d]" % i for i in range(5)])
+    engine = s.start().wait_ready()
+    s.settle()
+    url = f"http://127.0.0.1:{engine.port}/v1/quarantine"
+
+    def role(name):
+        made = s.khien("token", "create", "-c", s.conf, "--name", name, "--role", name, "--loopback").stdout.strip()
+        return {"Authorization": f"Bearer {made}"}
+
+    who = {name: role(name) for name in ("viewer", "analyst", "supervisor", "feed")}
+
+    def at(offset):
+        return f"{url}/{s.source}/{s.topic}/0/{offset}"
+
+    # pages
+    seen, cursor = [], None
+    while True:
+        page = requests.get(url, headers=who["viewer"], params={"limit": 3, **({"cursor": cursor} if cursor else {})}, timeout=10).json()
+        seen, cursor = seen + [it["offset"] for it in page["items"]], page["next"]
+        if cursor is None:
+            break
+    assert sorted(seen) == list(range(1, 9)) and len(set(seen)) == 8
+    assert all("bytes" not in it and "text" not in it for it in page["items"])
+    assert requests.get(url, headers=who["feed"], timeout=10).status_code == 403
+    for bad in ({"state": "closed"}, {"limit": "501"}, {"cursor": "x"}):
+        assert requests.get(url, headers=who["viewer"], params=bad, timeout=10).status_code == 400, bad
+    # one record
+    assert requests.get(at(1), headers=who["viewer"], params={"why": "x"}, timeout=10).status_code == 403
+    assert requests.get(at(1), headers=who["analyst"], timeout=10).status_code == 400
+    shown = requests.get(at(1), headers=who["analyst"], params={"why": "ticket 9"}, timeout=10).json()
+    assert (shown["text"], shown["masked"], shown["reason"]) == ('{"half **********', True, "not_json")
+    assert requests.get(at(1), headers=who["analyst"], params={"why": "x", "unmask": "1"}, timeout=10).status_code == 403
+    shown = requests.get(at(1), headers=who["supervisor"], params={"why": "ticket 9", "unmask": "1"}, timeout=10).json()
+    assert shown["text"] == '{"half 0912345678' and shown["masked"] is False
+    assert requests.get(at(3), headers=who["analyst"], params={"why": "x"}, timeout=10).json()["hex"] == "ff00"
+    for path in (at(99), f"{url}/x/y", f"{url}/{s.source}/{s.topic}/0/-1"):
+        assert requests.get(path, headers=who["analyst"], params={"why": "x"}, timeout=10).status_code == 404, path
+
+    def act(offset, who_asks="supervisor", **body):
+        return requests.post(at(offset), headers=who[who_asks], json=body, timeout=20)
+
+    # retry and drop
+    assert act(1, who_asks="analyst", action="drop", why="x").status_code == 403
+    assert act(1, action="drop").status_code == act(1, action="eat", why="x").status_code == 400
+    assert act(1, action="drop", why="x", record="y").status_code == 400
+    again = act(2, action="retry", why="try")
+    assert again.status_code == 422 and "bad_sender" in again.json()["detail"]
+    done = act(2, action="retry", why="mended", record=complaint(2).decode())
+    assert (done.status_code, done.json()) == (200, {"disposition": "accepted", "reason": "counted"})
+    assert act(2, action="retry", why="twice", record=complaint(2).decode()).status_code == 409
+    assert act(1, action="drop", why="rubbish").json() == {"state": "dropped"}
+    assert act(1, action="drop", why="rubbish").status_code == 409
+    s.settle()
+    assert s.one("SELECT missing FROM conservation WHERE source = %s", s.source)["missing"] == 0
+    noted = " ".join(f"{r['actor']} {r['lines']}" for r in s.rows("SELECT actor, lines FROM audit"))
+    for words in ("token:analyst", "token:supervisor", "ticket 9", "unmasked ticket 9", "rubbish", "mended"):
+        assert words in noted, (words, noted)
