@@ -9,11 +9,6 @@
 
 #define LIST_MAX 500
 
-static void actor_of(struct exchange *x, char out[80])
-{
-	(void)snprintf(out, 80, "token:%.70s", request_of(x)->who.name);
-}
-
 /* A text of the query into `out`; false with 400 when it is too long. NULL: it was not asked for. */
 static bool text_arg(
 	struct exchange *x, const char *name, char *out, size_t room, const char **text)
@@ -204,7 +199,7 @@ void handle_quarantine_show(struct api *a, struct pg *pg, struct exchange *x)
 	}
 	enum rc rc = arena != NULL ? quarantine_read(pg, a->s.keys, &p, arena, &q, &e)
 				   : err_set(&e, RC_RETRY, "out of memory");
-	actor_of(x, actor);
+	actor_of(request_of(x), actor);
 	(void)snprintf(noted, sizeof(noted), "%s%s request=%s", whole ? "unmasked " : "", why,
 		x_request_id(x));
 	if (rc == RC_OK)
@@ -271,7 +266,7 @@ void handle_quarantine_act(struct api *a, struct pg *pg, struct exchange *x)
 
 	if (!place(x, text, &p) || !body_of(x, parser, &w))
 		return;
-	actor_of(x, actor);
+	actor_of(request_of(x), actor);
 	if (strcmp(w.action, "drop") == 0)
 		rc = quarantine_drop(pg, &p, actor, w.why, a->s.clk->now_us(a->s.clk), &e);
 	else if (a->s.retry == NULL)

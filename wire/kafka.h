@@ -64,8 +64,8 @@ const struct kafka_record *kafka_batch_at(const struct kafka_batch *b, size_t i)
 MUST_USE enum rc kafka_poll(struct kafka_consumer *c, int wait_ms, int linger_ms,
 	size_t max_records, size_t max_bytes, struct kafka_batch *b, struct kafka_part *bad,
 	struct err *e);
-/* For an owner that is busy with a batch: nothing more is fetched until the next kafka_poll, but the group hears that we live
- * (max.poll.interval.ms), and a rebalance waits for that kafka_poll. Inside a callback it does nothing. */
+/* For an owner that is busy with a batch: the group hears that we live (max.poll.interval.ms), and a rebalance waits for the next
+ * kafka_poll. What is fetched meanwhile is bounded by queued.max.messages.kbytes. Inside a callback it does nothing. */
 void kafka_keep(struct kafka_consumer *c);
 /* Drops what was prefetched for the partition and fetches from `offset` (re-assigns; never seek). Also un-parks a left-out one.
  * RC_CONFLICT: not assigned to us. */

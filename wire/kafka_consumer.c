@@ -3,12 +3,14 @@
  * rd_kafka_assign with the position of each partition: seek and pause can lose an offset when they
  * meet an assign (librdkafka #2190), and an eager group allows nothing else. What was prefetched is
  * dropped by that, and what a rebalance overtakes while a batch is gathered is dropped here. While the
- * owner is busy with a batch (kafka_keep) nothing is fetched, and a rebalance waits for the next poll.
+ * owner is busy with a batch (kafka_keep) a rebalance waits for the next poll.
  * Offsets are not stored in Kafka, but for the courtesy commit. */
 #include "wire/kafka_rd.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+#define STASH 64 /* records that came out while the owner was busy */
 
 /* A partition that the group gave to us. */
 struct part {
@@ -28,7 +30,11 @@ struct kafka_consumer {
 	size_t count;
 	struct kafka_batch *batches;   /* those that hold messages of ours */
 	struct kafka_batch *gathering; /* the one that kafka_poll fills */
-	bool kept;                     /* nothing is fetched until the next kafka_poll */
+	bool kept;                     /* the owner is busy: a rebalance waits */
+	bool overflowed; /* more came out meanwhile than is put aside: it is fetched again */
+	int64_t kept_us;
+	rd_kafka_message_t *stash[STASH];
+	size_t stashed;
 	bool closing;
 	rd_kafka_topic_partition_list_t
 		*waiting; /* a rebalance that came while the owner was busy */
@@ -66,6 +72,13 @@ static void forget_parts(struct kafka_consumer *c)
 	c->count = 0;
 }
 
+static void drop_stash(struct kafka_consumer *c)
+{
+	for (size_t i = 0; i < c->stashed; i++)
+		rd_kafka_message_destroy(c->stash[i]);
+	c->stashed = 0;
+}
+
 /* Makes librdkafka fetch what is not parked, each from its position. */
 static enum rc assign(struct kafka_consumer *c, struct err *e)
 {
@@ -75,7 +88,8 @@ static enum rc assign(struct kafka_consumer *c, struct err *e)
 
 	if (c->waiting != NULL) /* it would be taken for the answer to the rebalance */
 		return RC_OK;
-	for (size_t i = 0; i < c->count && !c->kept; i++)
+	drop_stash(c); /* it is fetched again */
+	for (size_t i = 0; i < c->count; i++)
 		if (!c->parts[i].parked)
 			rd_kafka_topic_partition_list_add(
 				list, c->parts[i].topic, c->parts[i].partition)
@@ -182,10 +196,13 @@ static void go_on(struct kafka_consumer *c)
 	c->kept = false;
 	c->waiting = NULL;
 	if (list != NULL)
+		drop_stash(c);
+	if (list != NULL)
 		rebalance(c, c->closing ? RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS : c->waiting_event,
 			list);
-	else if (assign(c, &e) != RC_OK)
+	else if (c->overflowed && assign(c, &e) != RC_OK)
 		note_trouble(c, e.text);
+	c->overflowed = false;
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -305,6 +322,7 @@ void kafka_consumer_close(struct kafka_consumer *c)
 	while (c->batches != NULL)
 		kafka_batch_reset(c->batches);
 	c->closing = true;
+	drop_stash(c);
 	if (c->rk != NULL) {
 		go_on(c);
 		bool closed = leave(c);
@@ -446,23 +464,45 @@ static enum rc why_nothing(struct kafka_consumer *c, struct err *e)
 	return err_set(e, RC_NONE, "kafka: no records");
 }
 
+/* A record that comes out while the owner is busy is put aside for the next kafka_poll: one a second, for every call would be as many as a queue
+ * holds. Stopping and starting the fetch instead, over and over, is more than librdkafka 2.0 bears. */
 void kafka_keep(struct kafka_consumer *c)
 {
+	int64_t now_us = clk_system.mono_us(&clk_system);
 	rd_kafka_message_t *m;
 	struct err e;
 
-	if (c->gathering != NULL || c->closing)
+	if (c->gathering != NULL || c->closing || (c->kept && now_us - c->kept_us < US_PER_S))
 		return;
-	if (!c->kept) {
-		c->kept = true;
-		if (assign(c, &e) != RC_OK)
-			note_trouble(c, e.text);
-	}
+	c->kept = true;
+	c->kept_us = now_us;
 	m = rd_kafka_consumer_poll(c->rk, 0);
+	if (m != NULL && m->err == RD_KAFKA_RESP_ERR_NO_ERROR && c->stashed < STASH) {
+		c->stash[c->stashed++] = m;
+		return;
+	}
+	if (m != NULL && m->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		c->overflowed = true;
 	if (m != NULL && m->err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		(void)!on_message_error(c, m, &e);
-	if (m != NULL) /* a record: it is fetched again */
+	if (m != NULL)
 		rd_kafka_message_destroy(m);
+}
+
+/* In the order in which they came out. */
+static enum rc take_stash(struct kafka_consumer *c, struct kafka_batch *b, struct err *e)
+{
+	enum rc rc = RC_OK;
+	size_t n = c->stashed;
+
+	c->stashed = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (rc == RC_OK)
+			rc = keep(c, b, c->stash[i], e);
+		else
+			rd_kafka_message_destroy(c->stash[i]);
+	}
+	return rc;
 }
 
 enum rc kafka_poll(struct kafka_consumer *c, int wait_ms, int linger_ms, size_t max_records,
@@ -484,7 +524,9 @@ enum rc kafka_poll(struct kafka_consumer *c, int wait_ms, int linger_ms, size_t 
 	if (rc != RC_OK)
 		return rc;
 	c->gathering = b;
-	rc = gather(c, wait_ms, linger_ms, max_records, max_bytes, b, e);
+	rc = take_stash(c, b, e);
+	if (rc == RC_OK)
+		rc = gather(c, b->count > 0 ? 0 : wait_ms, linger_ms, max_records, max_bytes, b, e);
 	c->gathering = NULL;
 	if (b->count > 0) {
 		c->down = c->troubled = c->refused = false;
