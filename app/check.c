@@ -56,6 +56,13 @@ static bool check_calendars(const struct conf *c, struct complaints *all)
 	bool ok = calendar[0] == '\0' || calendar_load(NULL, calendar, now_us, all, &e) == RC_OK;
 
 	ok = (duty[0] == '\0' || duty_load(NULL, duty, now_us, all, &e) == RC_OK) && ok;
+	for (int dnc = 0; dnc < 2; dnc++) {
+		const char *path = conf_text(c, dnc != 0 ? "dnc.file" : "brandnames.file");
+
+		ok = (path[0] == '\0' ||
+			     adverts_load(NULL, NULL, dnc != 0, path, now_us, all, &e) == RC_OK) &&
+			ok;
+	}
 	return (watch[0] == '\0' || watch_read(watch, now_us, all, name, policy, &e) == RC_OK) &&
 		ok;
 }

@@ -352,6 +352,14 @@ MUST_USE enum rc alert_done(struct pg *c, const struct alert *t, const char *err
 	int64_t now_us, struct arena *a, struct err *e);
 MUST_USE enum rc alert_list_json(struct pg *c, struct buf *out, struct err *e);
 
+/* ---- advertising: docs/adverts.md ---- */
+/* Replaces the Do-Not-Call list (number,service,from,to) or the brandnames (name,owner,from,to) by the file when it has changed. RC_INVALID:
+ * complaints, nothing changed. pg NULL: the file is only read, and k may be NULL. */
+MUST_USE enum rc adverts_load(struct pg *pg, const struct keys *k, bool dnc, const char *path,
+	int64_t now_us, struct complaints *c, struct err *e);
+/* Appends `"adverts":[{fact, yes, no, unknown, violates, limit},…]` of a case: how many of its reports show each. */
+MUST_USE enum rc adverts_json(struct pg *c, const char *case_id, struct buf *out, struct err *e);
+
 /* ---- protected senders by the hand of people, what is held: docs/protected.md ---- */
 /* Adds the rows of a CSV text (as the protected file's) when a second person asks for the very same within a day: *waits. RC_DENIED: the first
  * one's word again; RC_INVALID: complaints. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/keeper.h"
@@ -117,6 +118,41 @@ static enum rc load_calendar(struct chores *c, struct pg *pg, int64_t now_us, st
 static enum rc load_duty(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
 {
 	return load_whole(pg, conf_text(c->s.conf, "duty.file"), duty_load, now_us, e);
+}
+
+/* A large file is read again only when it looks different. */
+static enum rc load_registry(
+	struct chores *c, struct pg *pg, bool dnc, int64_t now_us, struct err *e)
+{
+	const char *path = conf_text(c->s.conf, dnc ? "dnc.file" : "brandnames.file");
+	struct timespec *last = &c->registry_at[dnc];
+	struct complaints complaints;
+	struct stat st;
+
+	if (path[0] == '\0')
+		return RC_OK;
+	bool there = stat(path, &st) == 0;
+	if (there && st.st_mtim.tv_sec == last->tv_sec && st.st_mtim.tv_nsec == last->tv_nsec)
+		return RC_OK;
+	complaints_init(&complaints);
+	enum rc rc = adverts_load(pg, c->s.keys, dnc, path, now_us, &complaints, e);
+	if (rc == RC_INVALID && complaints.count > 0)
+		err_set(e, rc, "refused, the old one stays: %.*s", (int)complaints.text.len,
+			complaints.text.ptr);
+	complaints_done(&complaints);
+	if (rc == RC_OK && there)
+		*last = st.st_mtim;
+	return rc;
+}
+
+static enum rc load_dnc(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	return load_registry(c, pg, true, now_us, e);
+}
+
+static enum rc load_brandnames(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	return load_registry(c, pg, false, now_us, e);
 }
 
 static enum rc tend_watch(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
@@ -306,6 +342,8 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 		do_one(c, pg, "releases", forget_releases, &rc);
 		do_one(c, pg, "calendar", load_calendar, &rc);
 		do_one(c, pg, "duty", load_duty, &rc);
+		do_one(c, pg, "dnc", load_dnc, &rc);
+		do_one(c, pg, "brandnames", load_brandnames, &rc);
 		do_one(c, pg, "quiet", tend_quiet, &rc);
 		do_one(c, pg, "facts", forget, &rc);
 	}

@@ -97,6 +97,15 @@ static const struct conf_item items[] = {
 		.def = "",
 		.help = "CSV of watch windows in which another policy is active: "
 			"name,from,to,policy (a file beside it)."},
+	{.name = "dnc.file",
+		.type = CONF_FILE,
+		.def = "",
+		.help = "CSV of the Do-Not-Call registry: number,service,from,to (service S or "
+			"V). Empty: whether a number is on it is unknown."},
+	{.name = "brandnames.file",
+		.type = CONF_FILE,
+		.def = "",
+		.help = "CSV of registered sender IDs: name,owner,from,to. Empty: unknown."},
 	{.name = "alerts.urls",
 		.type = CONF_LIST,
 		.def = "",

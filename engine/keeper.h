@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <time.h>
 
 #include "engine/engine.h"
 #include "engine/head.h"
@@ -17,7 +18,9 @@ struct chores {
 	int64_t outbox_id, outbox_since_us;
 	char orders_far[ORDERS_FAR];
 	struct executors_seen executed;
-	bool busy; /* releases follow one another: what can wait, does */
+	struct timespec registry_at
+		[2]; /* of the files of brandnames and of the Do-Not-Call list, as loaded */
+	bool busy;   /* releases follow one another: what can wait, does */
 	/* the leader's, as of this tick; policy NULL: none could be loaded */
 	const struct policy *policy;
 	const struct control *control;
