@@ -13,7 +13,12 @@
 #define KNOWN_ALL 0.70
 #define WORDS_ALL 4
 #define CAP 6
+/* A language of which few texts of spam and scam were received (those of --with are not counted) cannot condemn a text without the rules. */
+#define FEW_BAD 150
+#define CAP_FEW 3
 #define SHARE_BAD 0.7
+/* Where no rules speak of the same words, nothing is said twice. */
+#define SHARE_BAD_ALONE 0.8
 #define SHARE_HAM 0.3
 #define SIDE_MIN 20 /* texts of ham, and of spam and scam, that a language needs */
 #define REAL_MIN 20
@@ -341,6 +346,21 @@ static enum rc train_head(struct job *j, enum model_head head, double cost, doub
 	return rc;
 }
 
+static bool has_few(const struct bag *b, const bool *learn)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->t->n; i++)
+		n += learn[i] && b->t->at[i].label != LABEL_HAM && !b->t->at[i].always;
+	return n < FEW_BAD;
+}
+
+/* The shipped rules speak of these languages. */
+static bool has_rules(const char *lang)
+{
+	return lang[0] == '\0' || strcmp(lang, "vi") == 0 || strcmp(lang, "en") == 0;
+}
+
 /* One language. seen and cell are zeroed. */
 static enum rc train_bank(const struct bag *b, const bool *learn, double cost, double *evidence,
 	struct model_bank *out, uint8_t *seen, struct model_cell *cell, struct err *e)
@@ -351,8 +371,8 @@ static enum rc train_bank(const struct bag *b, const bool *learn, double cost, d
 	out->known_none = KNOWN_NONE;
 	out->known_all = KNOWN_ALL;
 	out->words_all = WORDS_ALL;
-	out->cap = CAP;
-	out->share_bad = SHARE_BAD;
+	out->cap = has_few(b, learn) ? CAP_FEW : CAP;
+	out->share_bad = has_rules(out->lang) ? SHARE_BAD : SHARE_BAD_ALONE;
 	out->share_ham = SHARE_HAM;
 	out->seen = seen;
 	out->cell = cell;
