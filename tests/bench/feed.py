@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """The feeds, measured on one API instance with a list of ENTRIES: lookups a second over HTTP beside a bare hello of the same HTTP library, one with
 the same headers and length, and redis-benchmark GET over TCP, each in turn and twice in the same run; memory, cold load and snapshot; how long after a
-release's commit the last of FOLLOWERS has it, over server-sent events and long polls; how long a Redis copy takes to be whole again. All share this
-machine's cores. Usage: feed.py [ENTRIES] [FOLLOWERS] [SECONDS]"""
+release's commit the last of FOLLOWERS has it, over server-sent events and long polls; how long a Redis copy takes to be whole again; and, where Debian's
+crowdsec is installed, a list of 100,000 given whole by both, in turn. All share this machine's cores. Usage: feed.py [ENTRIES] [FOLLOWERS] [SECONDS]"""
+import contextlib
 import hashlib
 import io
 import json
@@ -22,6 +23,8 @@ from pathlib import Path
 import psycopg2
 import resource
 import yaml
+
+import crowdsec
 
 TOP = Path(__file__).resolve().parents[2]
 KHIEN = os.environ.get("KHIEN_BIN", str(TOP / "build/khien"))
@@ -91,7 +94,7 @@ class Ledger:
 
 class Api:
     def __init__(self, folder, dsn, port):
-        self.port = port
+        self.port, self.process = port, None
         conf = {"source": "bench", "keys": {"dir": str(folder / "keys")}, "database": {"dsn": dsn}, "api": {"listen": f"127.0.0.1:{port}"}, "kafka": {"brokers": "127.0.0.1:9"},
                 "policy": {"file": str(TOP / "etc/policy.yaml")}, "rules": {"dir": str(TOP / "etc/rules"), "homoglyphs": str(TOP / "etc/fold/homoglyphs.tsv")},
                 "numbers": {"dir": str(TOP / "etc/numbers")}, "redis": {"urls": []}}
@@ -122,6 +125,11 @@ class Api:
             except OSError:
                 pass
             time.sleep(0.01)
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
 
     def get(self, path, **headers):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"Bearer {self.token}", **headers})
@@ -237,6 +245,43 @@ def redis_rebuild(api, url):
         keeper.wait()
 
 
+def beside_crowdsec(dsn, folder):
+    """The same number of entries given whole, three times by each in turn after one that is not counted."""
+    n = 100_000
+    if not crowdsec.installed():
+        print("a list of 100000 beside CrowdSec: skipped, Debian's crowdsec is not installed", flush=True)
+        return
+    with contextlib.closing(psycopg2.connect(dsn)) as db:
+        db.autocommit = True
+        db.cursor().execute("DROP DATABASE IF EXISTS beside WITH (FORCE)")
+        db.cursor().execute("CREATE DATABASE beside")
+    dsn = re.sub(r"dbname=\S+", "dbname=beside", dsn)
+    (folder / "ours").mkdir()
+    ours, theirs = Api(folder / "ours", dsn, free_port()), crowdsec.LocalApi(folder / "theirs", free_port())
+    try:
+        theirs.fill(n)
+        Ledger(dsn).fill(n)
+        ours.start()
+        ways = {"crowdsec stream": (theirs.stream, lambda body: len(json.loads(body)["new"])),
+                "our stream": (lambda: ours.get("/v1/decisions/stream?startup=true")[1], lambda body: len(json.loads(body)["new"])),
+                "our snapshot": (lambda: ours.get("/v1/feed/snapshot")[1], lambda body: body.count(b"\n") - 2)}
+        took = {what: [] for what in ways}
+        for turn in range(4):
+            for what, (ask, count) in ways.items():
+                begun = time.monotonic()
+                body = ask()
+                spent = time.monotonic() - begun
+                assert count(body) == n, (what, count(body))
+                if turn > 0:
+                    took[what].append(spent)
+        rate = {what: n / statistics.median(spent) for what, spent in took.items()}
+        print(f"a list of {n} given whole, entries/s (median of 3): " + ", ".join(
+            f"{what} {rate[what]:.0f} ({rate[what] / rate['crowdsec stream']:.0f} times)" for what in ways), flush=True)
+    finally:
+        theirs.close()
+        ours.stop()
+
+
 def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
@@ -267,10 +312,11 @@ def main():
             fan_out(api, ledger, "long polls", lambda n: f"GET /v1/feed/changes?list={ledger.list}&after={n}&wait=60 HTTP/1.1\r\n{head}".encode())
             assert json.loads(api.get("/v1/feed/buckets")[1])["release"] == ledger.release
             redis_rebuild(api, places["REDIS_URL"])
+            api.stop()
+            beside_crowdsec(dsn, Path(folder))
     finally:
-        if api is not None and hasattr(api, "process"):
-            api.process.terminate()
-            api.process.wait()
+        if api is not None:
+            api.stop()
         stand("destroy", "--dir", str(where))
 
 
