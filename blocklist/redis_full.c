@@ -324,6 +324,8 @@ enum rc copy_rebuild(struct projection *p, struct pg *c, struct err *e)
 		rc = write_all(p, c, &head, e);
 	if (rc == RC_OK)
 		rc = finish(p, token, &head, e);
+	if (rc != RC_OK) /* with the answers that were not taken */
+		copy_drop(p);
 	return rc;
 }
 

@@ -366,6 +366,133 @@ static void test_a_lost_connection(void)
 	CHECK_RC(ops->at(copy, &has, &e), RC_OK, &e);
 }
 
+/* ---- answers that come too late */
+
+/* Writes wait: for the whole server until let_go. What only reads is answered, so that a call is cut in its middle. */
+static void hold_writes(void)
+{
+	(void)say(ARGV(SLICE("CLIENT"), SLICE("PAUSE"), SLICE("60000"), SLICE("WRITE")));
+}
+
+static void let_go(void)
+{
+	(void)say(ARGV(SLICE("CLIENT"), SLICE("UNPAUSE")));
+}
+
+static enum rc late_at(struct projection *p, struct err *e)
+{
+	struct list_mark has;
+
+	/* Everything waits, this connection's next command too: it ends by itself. */
+	(void)say(ARGV(SLICE("CLIENT"), SLICE("PAUSE"), SLICE("1000"), SLICE("ALL")));
+	return ops->at(p, &has, e);
+}
+
+static enum rc late_apply(struct projection *p, struct err *e)
+{
+	struct list_mark want = head(), has;
+	enum rc rc = ops->at(p, &has, e);
+
+	hold_writes();
+	return rc == RC_OK ? ops->apply(p, pg, &has, &want, e) : RC_FATAL;
+}
+
+static enum rc late_sweep(struct projection *p, struct err *e)
+{
+	CHECK_STR(follow(), "apply");
+	hold_writes();
+	return ops->sweep(p, pg, e); /* the destinations are written */
+}
+
+static enum rc late_rebuild(struct projection *p, struct err *e)
+{
+	hold_writes();
+	return ops->rebuild(p, pg, e);
+}
+
+/* The connection that waited is thrown away with its answer: whatever came after it to the server is what the next call reads, and half a
+ * transaction is none. */
+static void test_a_late_answer_is_nobodys(void)
+{
+	static const struct {
+		const char *what;
+		enum rc (*call)(struct projection *p, struct err *e);
+	} cases[] = {
+		{"at", late_at},
+		{"apply", late_apply},
+		{"sweep", late_sweep},
+		{"rebuild", late_rebuild},
+	};
+	struct projection *p = NULL;
+	struct err e = {0};
+
+	begin();
+	CHECK_STR(follow(), "rebuild");
+	pgtest_need(ops->open(&(struct projection_target){.url = url, .timeout_ms = 200}, &p, &e),
+		&e, "open");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct list_mark has, want;
+		char value[16];
+
+		CHECK_CASE("%s", cases[i].what);
+		(void)snprintf(value, sizeof(value), "8490000000%zu", i);
+		wish(value, 0, "order:1", "bar", 0, 0);
+		(void)make(&wide, false);
+		CHECK_RC(cases[i].call(p, &e), RC_RETRY, &e);
+		CHECK_HAS(e.text, "in time");
+		let_go();
+		(void)follow(); /* by the other connection: the server has moved on */
+		want = head();
+		CHECK_RC(ops->at(p, &has, &e), RC_OK, &e);
+		CHECK(mark_same(&has, &want));
+		check_copy();
+		wish(value, 1, "order:1", "bar", 0, 0);
+		(void)make(&wide, false);
+		want = head();
+		CHECK_RC(ops->apply(p, pg, &has, &want, &e), RC_OK, &e);
+		check_copy();
+	}
+	ops->close(p);
+}
+
+/* In the middle of a rebuild, with entries on their way. */
+static void test_a_rebuild_that_is_cut_is_begun_anew(void)
+{
+	struct pg *blocker = pgtest_open();
+	struct projection *other = NULL;
+	struct redis_reply seen = {0};
+	struct list_mark has;
+	struct err e = {0};
+	pthread_t t;
+
+	begin();
+	wish(A, 0, "order:1", "bar", 0, 0);
+	(void)make(&wide, false);
+	CHECK_STR(follow(), "rebuild");
+	pgtest_need(
+		ops->open(&(struct projection_target){.url = url, .timeout_ms = 200}, &other, &e),
+		&e, "open");
+	pgtest_do(blocker, "BEGIN; LOCK TABLE list_head IN ACCESS EXCLUSIVE MODE");
+	if (pthread_create(&t, NULL, rebuild, other) != 0)
+		exit(1);
+	for (int64_t end = clk_system.mono_us(&clk_system) + 20 * US_PER_S;
+		clk_system.mono_us(&clk_system) < end;) {
+		seen = say(ARGV(SLICE("EXISTS"), SLICE("blk:gen")));
+		if (seen.integer == 0)
+			break;
+	}
+	hold_writes();
+	pgtest_do(blocker, "COMMIT");
+	(void)pthread_join(t, NULL);
+	CHECK_RC(other_rc, RC_RETRY, NULL);
+	let_go();
+	CHECK_RC(ops->at(other, &has, &e), RC_NONE, &e);
+	CHECK_RC(ops->rebuild(other, pg, &e), RC_OK, &e);
+	check_copy();
+	ops->close(other);
+	pg_close(blocker);
+}
+
 /* The rights that deploy/redis/ ships for the writer are enough. */
 static void test_least_rights(void)
 {
@@ -483,6 +610,8 @@ int main(void)
 	RUN(test_the_last_one_who_rebuilds_wins);
 	RUN(test_a_server_that_evicts_is_refused);
 	RUN(test_a_lost_connection);
+	RUN(test_a_late_answer_is_nobodys);
+	RUN(test_a_rebuild_that_is_cut_is_begun_anew);
 	RUN(test_least_rights);
 	RUN(test_many);
 	(void)say(ARGV(SLICE("FLUSHDB")));
