@@ -8,7 +8,7 @@ import pytest
 
 import api_world
 from conftest import NUMBERS
-from stand import wait_for
+from stand import TOP, wait_for
 
 STAFF = ("viewer", "analyst", "supervisor", "liaison", "auditor", "admin")
 FEEDS = ("feed", "admin", "analyst", "supervisor")
@@ -52,6 +52,50 @@ def test_roles(world, path):
     got = world.get(path, None)
     assert got.status_code == 401 and got.headers["WWW-Authenticate"] == "Bearer"
     assert got.headers["Content-Type"] == "application/problem+json"
+
+
+def feed_routes():
+    """Every route of a role feed as api/routes.c has it, so that a new one is asked too."""
+    text = (TOP / "api/routes.c").read_text()
+    routes = re.findall(r'\{"(\w+)", "([^"]+)",\s*FEEDS\b', text)
+    assert len(routes) == text.count("FEEDS") - 1 >= 16, routes  # all but the definition
+    return routes
+
+
+@pytest.fixture(scope="module")
+def listed(world):
+    """A number on the list, and a token whose time is over."""
+    world.wish("84913777001")
+    gone = world.token("feed", None, "--ttl", "1s")
+    wait_for("its end", lambda: world.get("/v1/me", None, headers={"X-Api-Key": gone}).status_code == 401, 5)
+    return "84913777001", gone
+
+
+@pytest.mark.parametrize("method,path", feed_routes())
+def test_a_wrong_key_is_never_given_a_list(world, listed, method, path):
+    """Nor is it told the list's name; the same question with a good key is."""
+    number, gone = listed
+    after = f"?list={world.list}&after=0"
+    query = {"/v1/decisions/stream": "?startup=true", "/v1/feed/changes": after, "/v1/feed/stream": after}.get(path, "")
+    body = {"/v1/lookup": b'{"senders":["84913777001"]}', "/v1/feed/acks": b'{"consumer":"edge"}', "/v1/usage-metrics": b"{}"}.get(path)
+    secrets = [number.encode(), world.list.encode(), b'"release"', b"consumers"]
+
+    def ask(token):
+        at = path.replace("{sender}", number).replace("{key}", token or "x") + query
+        got = world.ask(method, at, None, headers={"X-Api-Key": token} if token and "{key}" not in path else {}, data=body, stream=True)
+        endless = got.headers.get("Content-Type", "").startswith("text/event-stream")
+        return got.status_code, got.raw.read(300) if endless else got.content
+
+    good, other = (world.auth(role)["Authorization"].split()[1] for role in ("feed", "care"))
+    refused = 403 if path.startswith(("/v1/decisions", "/v1/usage-metrics")) else 401  # the first as CrowdSec has it
+    wrong = (None, good[:-1] + ("A" if good[-1] != "A" else "B"), good[:-1], good + "x", good.upper(), "khn_" + "x" * 48, "x", "%25", gone)
+    for token, status in (*((token, refused) for token in wrong), (other, 403)):
+        code, text = ask(token)
+        assert code == status and not any(word in text for word in secrets), (token, code, text)
+    code, text = ask(good)
+    assert code not in (401, 403), (code, text)
+    if method == "GET" and path.rsplit("/", 1)[1] not in ("kannel-regex.txt", "exempt"):
+        assert any(word in text for word in secrets), text
 
 
 @pytest.mark.parametrize("path", PUBLIC)
