@@ -207,6 +207,26 @@ void handle_case_reports(struct api *a, struct pg *pg, struct exchange *x)
 	answer_json(x, rc, &b, &e);
 }
 
+void handle_case_bundle(struct api *a, struct pg *pg, struct exchange *x)
+{
+	const char *id = request_of(x)->variable;
+	char name[80];
+	BUF_OWN struct buf b;
+	struct err e = {0};
+
+	buf_init(&b, 256UL << 20);
+	enum rc rc = case_bundle(pg, a->s.keys, id, now_of(a), &b, &e);
+	if (rc == RC_OK)
+		rc = note_reading(a, pg, x, "read.bundle", id, &e);
+	if (rc != RC_OK) {
+		answer_failure(x, rc, &e);
+		return;
+	}
+	snprintf(name, sizeof(name), "attachment; filename=\"%.20s.tar\"", id);
+	x_set_header(x, "Content-Disposition", name);
+	http_answer(x, 200, "application/x-tar", buf_slice(&b));
+}
+
 /* ---- what waits for a second person ---- */
 
 static void plain_list(

@@ -54,6 +54,8 @@ const struct route api_routes[] = {
 	{"GET", "/v1/cases/{id}/events", STAFF, DESK, handle_case_events, false},
 	{"GET", "/v1/cases/{id}/reports", STAFF, DESK, handle_case_reports, false},
 	{"GET", "/v1/cases/{id}/notes", STAFF, DESK, handle_case_notes, false},
+	{"GET", "/v1/cases/{id}/bundle", "supervisor|liaison|auditor|admin", DESK,
+		handle_case_bundle, false},
 	{"POST", "/v1/cases/{id}/actions", DECIDERS, DESK, handle_case_act, false},
 	{"POST", "/v1/cases/{id}/notes", DECIDERS, DESK, handle_case_note, false},
 	{"POST", "/v1/cases/{id}/assignment", DECIDERS, DESK, handle_case_assign, false},

@@ -16,11 +16,13 @@ struct verb {
 
 int verb_activate(int argc, char **argv);
 int verb_backup(int argc, char **argv);
+int verb_audit(int argc, char **argv);
 int verb_broker(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_classify(int argc, char **argv);
 int verb_drill(int argc, char **argv);
 int verb_eval(int argc, char **argv);
+int verb_evidence(int argc, char **argv);
 int verb_follow(int argc, char **argv);
 int verb_held(int argc, char **argv);
 int verb_keys(int argc, char **argv);
@@ -35,6 +37,7 @@ int verb_registration(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_restore(int argc, char **argv);
 int verb_retention(int argc, char **argv);
+int verb_report(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_send(int argc, char **argv);
 int verb_subject(int argc, char **argv);

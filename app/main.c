@@ -20,6 +20,19 @@ static const struct verb verbs[] = {
 		"khien keys rewrap -c FILE     everything sealed again, after engines restarted\n"
 		"khien keys forget -c FILE     the old one goes, when nothing needs it\n",
 		verb_keys},
+	{"audit", "walks the audit chain and holds it to the heads that were kept outside",
+		"khien audit verify -c FILE [--heads FILE]\n"
+		"FILE has lines of audit.heads_file (its default) or messages of the topic "
+		"audit-heads;\n--heads none checks without\n",
+		verb_audit},
+	{"evidence", "a case as one signed archive",
+		"khien evidence -c FILE --case ID > FILE.tar\n"
+		"khien evidence -c FILE --public       the key that verifies it\n",
+		verb_evidence},
+	{"report", "the weekly or monthly report, in Vietnamese",
+		"khien report week|month -c FILE [--of DAY] [--html]\n"
+		"of the week or month with DAY (2026-09-15), else the last one that is over\n",
+		verb_report},
 	{"token", "API tokens: a new one is printed once",
 		"khien token create -c FILE --name NAME --role ROLE [--ttl 24h] [--loopback]\n"
 		"khien token list   -c FILE\n"

@@ -169,8 +169,8 @@ static const char loose_sql[] =
 struct walk {
 	int64_t seq;
 	uint8_t hash[SHA256_LEN];
-	int64_t known_seq;
-	const uint8_t *known_hash;
+	const struct audit_head *heads; /* by seq; those before `next` have been seen */
+	size_t n, next;
 };
 
 static enum rc walk_link(
@@ -194,11 +194,12 @@ static enum rc walk_link(
 			"audit: link %" PRId64 " does not hold: row %" PRId64
 			" or a link before it was changed",
 			seq, id);
-	if (seq == w->known_seq && memcmp(w->known_hash, w->hash, SHA256_LEN) != 0)
-		return err_set(e, RC_INVALID,
-			"audit: link %" PRId64
-			" is not the one whose hash was kept: the chain was made anew",
-			seq);
+	for (; w->next < w->n && w->heads[w->next].seq <= seq; w->next++)
+		if (memcmp(w->heads[w->next].hash, w->hash, SHA256_LEN) != 0)
+			return err_set(e, RC_INVALID,
+				"audit: link %" PRId64
+				" is not the one whose hash was kept: the chain was made anew",
+				seq);
 	w->seq = seq;
 	return RC_OK;
 }
@@ -241,21 +242,31 @@ static enum rc walk_all(struct walk *w, struct pg *c, struct err *e)
 		rc = walk_piece(w, c, &canon, &rows, e);
 	if (rc == RC_OK)
 		rc = walk_loose(c, e);
-	if (rc == RC_OK && w->known_seq > w->seq)
+	if (rc == RC_OK && w->next < w->n)
 		rc = err_set(e, RC_INVALID,
 			"audit: the chain ends at link %" PRId64 ", before the kept link %" PRId64,
-			w->seq, w->known_seq);
+			w->seq, w->heads[w->n - 1].seq);
 	return rc;
 }
 
-enum rc audit_verify(
-	struct pg *c, int64_t known_seq, const uint8_t *known_hash, int64_t *links, struct err *e)
+enum rc audit_verify_heads(
+	struct pg *c, const struct audit_head *heads, size_t n, int64_t *links, struct err *e)
 {
-	struct walk w = {.known_seq = known_seq, .known_hash = known_hash};
+	struct walk w = {.heads = heads, .n = n};
 	enum rc rc = walk_all(&w, c, e);
 
 	pg_rollback(c);
 	if (rc == RC_OK)
 		*links = w.seq;
 	return rc;
+}
+
+enum rc audit_verify(
+	struct pg *c, int64_t known_seq, const uint8_t *known_hash, int64_t *links, struct err *e)
+{
+	struct audit_head known = {.seq = known_seq};
+
+	if (known_seq > 0)
+		memcpy(known.hash, known_hash, SHA256_LEN);
+	return audit_verify_heads(c, &known, known_seq > 0 ? 1 : 0, links, e);
 }

@@ -18,3 +18,15 @@ MUST_USE enum rc audit_chain(
  * compared when seq > 0: a truncated or rebuilt chain shows only there. */
 MUST_USE enum rc audit_verify(
 	struct pg *c, int64_t known_seq, const uint8_t *known_hash, int64_t *links, struct err *e);
+
+/* Heads that were kept outside: the file's lines "AT SEQ HASH", or the topic's "{…"seq":N,"hash":"…"}", in any order. */
+struct audit_head {
+	int64_t seq;
+	uint8_t hash[SHA256_LEN];
+};
+/* Into the arena, by seq. RC_INVALID: a line is neither; e names it. */
+MUST_USE enum rc audit_heads_read(
+	struct slice text, struct arena *a, struct audit_head **out, size_t *n, struct err *e);
+/* As audit_verify, against every one of them (by seq). */
+MUST_USE enum rc audit_verify_heads(
+	struct pg *c, const struct audit_head *heads, size_t n, int64_t *links, struct err *e);

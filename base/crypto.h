@@ -52,3 +52,10 @@ MUST_USE enum rc keys_unseal_by(
 void seal(const uint8_t key[KEY_LEN], struct slice aad, struct slice s, uint8_t *out);
 MUST_USE enum rc unseal(const uint8_t key[KEY_LEN], struct slice aad, struct slice s, uint8_t *out);
 bool const_time_eq(const void *a, const void *b, size_t len);
+
+/* Ed25519 (RFC 8032) for files that others verify. The seed is made of the installation's mac.key, which is never rotated. */
+#define SIGN_LEN 64
+void keys_sign(const struct keys *k, struct slice s, uint8_t out[SIGN_LEN]);
+/* The public key as PEM, as openssl reads it. */
+#define SIGN_PEM 160
+void keys_sign_public(const struct keys *k, char out[SIGN_PEM]);

@@ -116,3 +116,13 @@ void text_hide(struct slice text, struct buf *out);
 /* Reports of a case and of those merged into it: {"items":[…],"next":…}. */
 MUST_USE enum rc case_reports(struct pg *c, const char *id, bool unmasked, int64_t after_us,
 	struct slice after_id, int64_t limit, struct arena *a, struct buf *out, struct err *e);
+
+/* ---- evidence ---- */
+/* Appends a case as a tar archive: texts, verdict terms, versions, steps, actions, acknowledgements, audit entries; MANIFEST.sha256 over all of them, its
+ * Ed25519 signature and the public key. Reporters are in it as numbers of no meaning, the same person the same one. RC_NONE: no such case. */
+MUST_USE enum rc case_bundle(struct pg *c, const struct keys *k, const char *id, int64_t now_us,
+	struct buf *out, struct err *e);
+/* ---- weekly and monthly reports ---- */
+/* The tables of [from, to) as CSV sections or as a page to print, in Vietnamese. */
+MUST_USE enum rc report_tables(struct pg *c, int64_t from_us, int64_t to_us, int64_t now_us,
+	bool html, struct buf *out, struct err *e);

@@ -35,6 +35,7 @@ SHIMS = {
     "base/phone.cc",
     "base/yaml.c",
     "base/crypto.c",
+    "base/sign.c",
     "base/password.c",
     "classifier/scan_hs.c",
     "classifier/re_pcre2.c",
