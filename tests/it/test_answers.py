@@ -107,7 +107,7 @@ def verify(world, *words):
 
 def test_the_chain_against_heads_kept_outside(world, tmp_path):
     heads = tmp_path / "heads"
-    kept = wait_for("heads", lambda: [f for f in world.site.dir.rglob("audit-heads*") if f.stat().st_size], 20) or []
+    kept = wait_for("heads", lambda: [f for f in world.site.dir.rglob("*heads.log") if f.stat().st_size], 20) or []
     world.engine.stop()
     heads.write_bytes(kept[0].read_bytes())
     good = verify(world, "--heads", heads)
