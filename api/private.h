@@ -59,6 +59,8 @@ struct api {
 	size_t waiting_count;
 	int64_t looked_us;             /* when we last looked who of them hung up */
 	_Atomic int64_t away_until_us; /* the database was away a moment ago */
+	int64_t audit_seen;            /* the newest audit row; the tokens' thread's */
+	_Atomic int64_t event;         /* the newest that is no reading; 0: not looked yet */
 	int64_t woke_at;               /* the release that long polls were last woken for */
 	pthread_t threads[API_MAX_THREADS], makers[API_MAKERS], follower, reader;
 	int n_threads, n_makers;
@@ -110,6 +112,7 @@ struct request {
 	int service;
 	char consumer[64];     /* who follows; "": nobody said */
 	bool memory_is_enough; /* of a stream: the next piece needs no database, as far as we know */
+	int64_t told_us;       /* of a stream of events: when something was said last */
 	int64_t given;         /* the release that the answer brings to the client; 0: none */
 	bool pulls;            /* and its position is ours to keep */
 	bool gone;             /* of a stream: it was told that it cannot go on */
@@ -155,6 +158,10 @@ struct slice token_given(const struct exchange *x, struct request *r);
 struct console *console_new(const char *dir);
 void console_free(struct console *c);
 OWNER(console_free, struct console);
+
+/* ---- events.c ---- */
+MUST_USE enum rc events_look(struct api *a, struct pg *pg, struct err *e);
+bool events_wait(struct api *a, struct exchange *x); /* false: we are stopping */
 
 /* ---- session.c: people who log in ---- */
 /* "person:NAME" or "token:NAME", for the audit and for what needs two people. */
@@ -242,6 +249,8 @@ void handle_quarantine_act(struct api *a, struct pg *pg, struct exchange *x);
 void handle_stats(struct api *a, struct pg *pg, struct exchange *x);
 void handle_login(struct api *a, struct pg *pg, struct exchange *x);
 void handle_logout(struct api *a, struct pg *pg, struct exchange *x);
+void handle_hours(struct api *a, struct pg *pg, struct exchange *x);
+void handle_events(struct api *a, struct pg *pg, struct exchange *x);
 void handle_me(struct api *a, struct pg *pg, struct exchange *x);
 void handle_page(struct api *a, struct pg *pg, struct exchange *x);
 void handle_console(struct api *a, struct pg *pg, struct exchange *x);

@@ -89,3 +89,23 @@ void handle_stats(struct api *a, struct pg *pg, struct exchange *x)
 	enum rc rc = stats_json(pg, a->s.clk->now_us(a->s.clk), &b, &e);
 	answer_json(x, rc, &b, &e);
 }
+
+/* Charts of many pages look at the same hours: they are counted once in a few seconds. */
+void handle_hours(struct api *a, struct pg *pg, struct exchange *x)
+{
+	int64_t moment = api_mono(a) / (5 * US_PER_S);
+	OWN(shared_free) struct shared *text = answers_get(a->answers, "hours", moment);
+	BUF_OWN struct buf b;
+	struct err e = {0};
+	enum rc rc = RC_OK;
+
+	buf_init(&b, 1u << 20);
+	if (text == NULL)
+		rc = hours_json(pg, a->s.clk->now_us(a->s.clk), &b, &e);
+	if (rc == RC_OK && text == NULL && (text = shared_new(&b)) != NULL)
+		answers_put(a->answers, "hours", moment, text);
+	if (rc != RC_OK || text == NULL)
+		answer_failure(x, rc != RC_OK ? rc : RC_RETRY, &e);
+	else
+		http_answer_shared(x, 200, "application/json", text);
+}

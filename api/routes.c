@@ -44,6 +44,8 @@ const struct route api_routes[] = {
 	{"POST", "/v1/quarantine/{place...}", "supervisor|admin", WITH_DATABASE,
 		handle_quarantine_act, false},
 	{"GET", "/v1/stats", STAFF, WITH_DATABASE, handle_stats, false},
+	{"GET", "/v1/stats/hours", STAFF, WITH_DATABASE, handle_hours, false},
+	{"GET", "/v1/events", STAFF "|care", ON_THREAD, handle_events, false},
 	{"POST", "/v1/session", "", WITH_DATABASE, handle_login, false},
 	{"DELETE", "/v1/session", "*", WITH_DATABASE, handle_logout, false},
 	{"GET", "/v1/openapi.json", "", IN_MEMORY, handle_openapi, false},

@@ -280,6 +280,8 @@ bool stream_idle(void *arg, struct exchange *x)
 	struct api *a = arg;
 	const struct request *r = request_of(x);
 
+	if (r->route->run == handle_events)
+		return events_wait(a, x);
 	notes_fetched(a, x, r->list, r->after);
 	return !r->gone && api_wait_for_release(a, x, r->after, a->heartbeat_ms);
 }

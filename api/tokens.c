@@ -268,6 +268,8 @@ void *tokens_follow(void *arg)
 			rc = notes_write(a->notes, pg, &e);
 		if (rc == RC_OK)
 			rc = acks_measure(a, pg, mono_us, &e);
+		if (rc == RC_OK)
+			rc = events_look(a, pg, &e);
 		if (rc != RC_OK && failures == 0)
 			log_warn("api", "the tokens cannot be read: %s", e.text);
 		failures = rc == RC_OK ? 0 : failures + 1;

@@ -426,6 +426,8 @@ MUST_USE enum rc why_json(
 	struct pg *c, const struct sender *s, int64_t now_us, struct buf *out, struct err *e);
 MUST_USE enum rc report_json(
 	struct pg *c, const struct keys *k, struct slice report_id, struct buf *out, struct err *e);
+/* {"hours":[{at, scam, nuisance, added, removed}]} of the last 48, the one under way too. */
+MUST_USE enum rc hours_json(struct pg *c, int64_t now_us, struct buf *out, struct err *e);
 MUST_USE enum rc stats_json(struct pg *c, int64_t now_us, struct buf *out, struct err *e);
 
 /* ---- tokens ---- */

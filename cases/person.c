@@ -283,7 +283,9 @@ static enum rc open_session(struct pg *c, const struct keys *k, const struct log
 	static const char sql[] =
 		"WITH mine AS (SELECT id FROM session WHERE person = $2 AND ended_at IS NULL "
 		"ORDER BY id DESC OFFSET " SESSIONS " - 1), old AS (UPDATE session SET ended_at = "
-		"$3 WHERE id IN (SELECT id FROM mine)), seen AS (UPDATE person SET last_login_at = "
+		"$3 WHERE id IN (SELECT id FROM mine)), gone AS (DELETE FROM session WHERE "
+		"expires_at < $3::timestamptz - interval '90 days'), seen AS (UPDATE person SET "
+		"last_login_at = "
 		"$3, totp_step = greatest(totp_step, $6) WHERE name = $2) INSERT INTO session "
 		"(mac, "
 		"person, created_at, last_used_at, idle, expires_at) VALUES ($1, $2, $3, $3, "

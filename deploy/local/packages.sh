@@ -8,6 +8,7 @@ PACKAGES_BUILD=(
 	build-essential cmake ninja-build pkg-config git ca-certificates
 	librdkafka-dev libhiredis-dev libpq-dev libpcre2-dev libvectorscan-dev libmicrohttpd-dev
 	libsimdjson-dev libutf8proc-dev libyaml-dev libssl-dev libcurl4-openssl-dev zlib1g-dev libsodium-dev
+	nodejs npm
 )
 PACKAGES_RUN=(postgresql-15 redis-server curl jq python3 python3-yaml util-linux procps)
 
@@ -23,7 +24,7 @@ PACKAGES_LIBS=(
 PACKAGES_TEST=(
 	clang clang-format llvm libclang-rt-14-dev libfuzzer-14-dev openjdk-17-jre-headless maven
 	python3-pytest python3-psycopg2 python3-redis python3-confluent-kafka python3-requests python3-pip
-	crowdsec-custom-bouncer pgbackrest prometheus
+	chromium fonts-dejavu-core crowdsec-custom-bouncer pgbackrest prometheus
 	kannel kannel-extras kamailio kamailio-redis-modules kamailio-postgres-modules kamailio-utils-modules sip-tester
 )
 
@@ -39,6 +40,10 @@ packages_missing() {
 		# Hyperscan has the same interface and excludes Vectorscan: what is there stays.
 		if [ "$name" = libvectorscan-dev ] && dpkg-query -W -f='${db:Status-Status}\n' libhyperscan-dev 2>/dev/null |
 			grep -qx installed; then
+			continue
+		fi
+		# Node's own packages bring npm along, and exclude Debian's.
+		if [ "$name" = npm ] && command -v npm >/dev/null; then
 			continue
 		fi
 		printf '%s\n' "$name"

@@ -56,15 +56,16 @@ suites_step() {
 }
 
 suites_run() {
-	local asan=$TOP/build-asan/unit.xml unit=$TOP/build/unit.xml it=$TOP/build/it.xml scale=1
+	local asan=$TOP/build-asan/unit.xml unit=$TOP/build/unit.xml it=$TOP/build/it.xml browser=$TOP/build/browser.xml scale=1
 	[ "${KHIEN_SIZE:-ci}" = ci ] || scale=200
-	rm -f "$unit" "$asan" "$it"
+	rm -f "$unit" "$asan" "$it" "$browser"
 	if suites_step 'set-up' 900 ./dev setup && suites_step 'build' 900 ./dev build; then
 		suites_one 'unit tests' "$unit" $((400 * scale)) ./dev unit --output-junit "$unit"
 		suites_one 'unit tests with sanitizers' "$asan" $((600 * scale)) ./dev asan --output-junit "$asan"
 		# Without Kafka the rest has been tested all the same.
 		if suites_step 'the jars of Apache Kafka' 300 tests/kafka-local fetch; then
 			suites_one 'with PostgreSQL, Redis and Kafka' "$it" $((900 * scale)) ./dev it --junitxml "$it"
+			suites_one 'the console in Chromium' "$browser" $((300 * scale)) ./dev browser --junitxml "$browser"
 		fi
 		[ -z "${FUZZ_S:-}" ] || suites_step "fuzzing, $FUZZ_S s a target" $((FUZZ_S * 100)) ./dev fuzz "$FUZZ_S" || true
 	fi
