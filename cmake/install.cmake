@@ -11,7 +11,7 @@ if(TARGET khien)
 	install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/khien RENAME copyright COMPONENT engine)
 	install(FILES ${CMAKE_SOURCE_DIR}/deploy/khien.yaml DESTINATION ${share} COMPONENT engine)
 	install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy/systemd/ DESTINATION lib/systemd/system COMPONENT engine)
-	foreach(folder redis kamailio kannel prometheus grafana)
+	foreach(folder redis kamailio kannel postgres prometheus grafana)
 		install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy/${folder} DESTINATION ${share}/deploy USE_SOURCE_PERMISSIONS
 			COMPONENT tools)
 	endforeach()

@@ -1,6 +1,7 @@
 """What is wrong in a configuration, pack, policy or number plan is named with file and line, and nothing starts."""
 import re
 import shutil
+import subprocess
 
 import pytest
 import yaml
@@ -94,3 +95,28 @@ def test_wrong_usage():
     for words in (["nonsense"], ["run"], ["run", "-c", "/nonexistent/khien.yaml"], ["run", "--nonsense"]):
         done = harness.subprocess.run([str(harness.BIN), *words], capture_output=True, text=True, timeout=30)
         assert done.returncode == 2 and done.stderr, (words, done)
+
+
+def test_the_reference_page_is_what_the_program_says():
+    """docs/configuration.md: khien check --reference > docs/configuration.md"""
+    said = subprocess.run([str(harness.BIN), "check", "--reference"], capture_output=True, text=True, check=True).stdout
+    assert (TOP / "docs/configuration.md").read_text() == said
+
+
+def test_the_documents_name_only_verbs_and_options_that_there_are():
+    wrong, helps = [], {}
+    for page in sorted((TOP / "docs").glob("*.md")):
+        for line in page.read_text().splitlines():
+            commands = [line.strip()] if line.startswith("    khien ") else re.findall(r"`(khien [^`]+)`", line)
+            for command in commands:
+                words = command.split("#")[0].split("|")[0].split()
+                verb = words[1] if len(words) > 1 else ""
+                if not re.fullmatch(r"[a-z][a-z-]*", verb):
+                    continue
+                if verb not in helps:
+                    helps[verb] = subprocess.run([str(harness.BIN), verb, "--help"], capture_output=True, text=True)
+                options = {w.split("=")[0].strip("[]") for w in words if w.startswith("--") or w.startswith("[--")}
+                missing = [o for o in options if o != "--help" and o not in helps[verb].stdout]
+                if helps[verb].returncode != 0 or missing:
+                    wrong.append(f"{page.name}: {command}: {missing or 'no such verb'}")
+    assert not wrong, "\n".join(wrong)

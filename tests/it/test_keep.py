@@ -283,6 +283,20 @@ def test_a_restore_never_goes_over_a_database(keep, live, tmp_path):
     assert live.engine.alive()
 
 
+def test_a_full_disk_leaves_no_copy_that_looks_like_one(keep, live):
+    small = keep.dir / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small], capture_output=True).returncode != 0:
+        pytest.skip("this machine mounts nothing")
+    try:
+        got = keep.khien("backup", "export", "-c", live.conf, "--to", small, check=False)
+        assert got.returncode == 1 and "No space left on device" in got.stderr, got.stderr
+        found = keep.khien("backup", "list", "-c", live.conf, "--offline", small, check=False)
+        assert found.returncode == 1 and "holds no offline copy" in found.stderr
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
 def test_the_offline_copy_alone_is_the_whole_installation_again(keep, live, offline, stand):
     """Database, repositories, keys and configuration are gone. What came after the copy comes again from Kafka, which also
     brings what the copy has: duplicates, all of them."""
