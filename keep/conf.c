@@ -110,12 +110,6 @@ static const struct conf_item items[] = {
 		.max = 3660 * 86400.0,
 		.help = "A reporter's number and key are forgotten when the person has not "
 			"reported for so long."},
-	{.name = "retention.activity",
-		.type = CONF_SPAN_S,
-		.def = "90d",
-		.min = 86400,
-		.max = 3660 * 86400.0,
-		.help = "What senders did on the network is kept for this long."},
 };
 
 const struct conf_table keep_conf = {.room = "keep", .items = items, .count = ARRAY_LEN(items)};

@@ -1,5 +1,5 @@
 /* What is kept no longer than it is needed: a table of rules, each with its term in the configuration. What people wrote goes by the outcome of
- * its case; votes, report keys, decisions and the audit hold no person and stay. Reports are done a month at a time, each a transaction. */
+ * its case; votes, report keys, decisions and the audit hold no person and stay; facts and quarantined records are the keeper's to forget. Reports are done a month at a time, each a transaction. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -59,12 +59,6 @@ static const struct rule rules[] = {
 	{"reporters who are silent", "retention.reporter", false,
 		"SELECT count(*) FROM subject s WHERE " QUIET,
 		"DELETE FROM subject s WHERE " QUIET},
-	{"what senders did on the network", "retention.activity", false,
-		"SELECT count(*) FROM activity WHERE to_at < $1",
-		"DELETE FROM activity WHERE to_at < $1"},
-	{"bytes of quarantined records past their term", NULL, false,
-		"SELECT count(*) FROM quarantine WHERE expires_at < $1 AND bytes <> ''",
-		"UPDATE quarantine SET bytes = '' WHERE expires_at < $1 AND bytes <> ''"},
 };
 
 static enum rc one(struct pg *c, const char *sql, bool count, int64_t before_us, struct slice month,
