@@ -578,7 +578,8 @@ enum rc pack_load_cached(const char *rules_dir, const char *fold_table_path, con
 		return err_set(e, RC_RETRY, "out of memory");
 	rc = load(p, rules_dir, fold_table_path, cache_dir, c, e);
 	if (c->count != before)
-		return err_set(e, RC_INVALID, "%s: %zu errors", rules_dir, c->count - before);
+		return err_set(e, RC_INVALID, "%s: %zu error%s", rules_dir, c->count - before,
+			c->count - before == 1 ? "" : "s");
 	if (rc == RC_OK)
 		*out = TAKE(p);
 	return rc;

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FOLDS 4        /* of the calibration */
@@ -411,6 +412,32 @@ static bool next_lang(const struct texts *t, const bool *learn, bool first, stru
 	}
 }
 
+/* Says what there is, by language. */
+static enum rc too_few(const struct texts *t, const bool *learn, struct err *e)
+{
+	char found[160] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		size_t n[2] = {0}, k = 0;
+
+		while (k < i && !(learn[k] && slice_eq(t->at[k].lang, t->at[i].lang)))
+			k++;
+		if (!learn[i] || k < i || len + 40 > sizeof(found))
+			continue;
+		for (k = i; k < t->n; k++)
+			if (learn[k] && slice_eq(t->at[k].lang, t->at[i].lang))
+				n[t->at[k].label != LABEL_HAM]++;
+		len += (size_t)snprintf(found + len, sizeof(found) - len, "%s %.*s %zu and %zu",
+			len > 0 ? "," : "", (int)t->at[i].lang.len, t->at[i].lang.ptr, n[0], n[1]);
+	}
+	return err_set(e, RC_INVALID,
+		"no language has %d texts of ham and %d of spam and scam (texts of the same "
+		"letters count "
+		"once); there are%s",
+		SIDE_MIN, SIDE_MIN, found[0] != '\0' ? found : " none");
+}
+
 enum rc bag_train(const struct bag *b, const bool *learn, const struct train_options *o,
 	double *evidence, struct buf *out, struct err *e)
 {
@@ -437,9 +464,7 @@ enum rc bag_train(const struct bag *b, const bool *learn, const struct train_opt
 		m.banks++;
 	}
 	if (rc == RC_OK && m.banks == 0)
-		rc = err_set(e, RC_INVALID,
-			"no language has %d texts of ham and %d of spam and scam: nothing to learn",
-			SIDE_MIN, SIDE_MIN);
+		rc = too_few(b->t, learn, e);
 	if (rc == RC_OK)
 		rc = model_format(&m, out, e);
 	free(cell);

@@ -177,6 +177,7 @@ struct world {
 	struct prefilter_scratch *hs;
 	struct re_scratch *re;
 	uint64_t *candidate[ARRAY_LEN(messages)];
+	struct span *span[ARRAY_LEN(messages)];
 	struct features *features;
 	struct scan *scan;
 	hs_database_t *bare;
@@ -206,20 +207,24 @@ static void step_extract(struct world *w, size_t i)
 static void step_scan(struct world *w, size_t i)
 {
 	memset(w->candidate[i], 0, (w->p->rules / 64 + 1) * sizeof(uint64_t));
-	prefilter_scan(w->p->folded, w->hs, w->folded[i].text, w->candidate[i], NULL);
+	prefilter_scan(w->p->folded, w->hs, w->folded[i].text, w->candidate[i], w->span[i]);
 	if (w->p->raw != NULL)
-		prefilter_scan(w->p->raw, w->hs, slice_str(messages[i]), w->candidate[i], NULL);
+		prefilter_scan(
+			w->p->raw, w->hs, slice_str(messages[i]), w->candidate[i], w->span[i]);
 }
 
 static void step_confirm(struct world *w, size_t i)
 {
 	size_t from, to;
 
-	for (size_t k = 0; k < w->p->rules; k++)
-		if (bit_get(w->candidate[i], k) && w->p->rule[k].re != NULL)
-			(void)re_find(w->p->rule[k].re, w->re,
-				w->p->rule[k].raw ? slice_str(messages[i]) : w->folded[i].text,
+	for (size_t k = 0; k < w->p->rules; k++) {
+		const struct rule *r = &w->p->rule[k];
+
+		if (bit_get(w->candidate[i], k) && r->re != NULL)
+			(void)re_find_near(r->re, w->re,
+				r->raw ? slice_str(messages[i]) : w->folded[i].text, w->span[i][k],
 				&from, &to);
+	}
 }
 
 static void step_model(struct world *w, size_t i)
@@ -307,10 +312,25 @@ static void compile_bare(struct world *w)
 		flags[n] = HS_FLAG_CASELESS | HS_FLAG_PREFILTER;
 		id[n++] = (unsigned)i;
 	}
-	if (hs_compile_multi(text, flags, id, n, HS_MODE_BLOCK, NULL, &w->bare, &why) !=
-			HS_SUCCESS ||
-		hs_alloc_scratch(w->bare, &w->bare_scratch) != HS_SUCCESS)
+	hs_error_t rc;
+	while ((rc = hs_compile_multi(text, flags, id, n, HS_MODE_BLOCK, NULL, &w->bare, &why)) !=
+			HS_SUCCESS &&
+		why != NULL && why->expression >= 0 && n > 1) {
+		unsigned at = (unsigned)why->expression;
+
+		printf("  without %s: %s\n", w->p->rule[id[at]].symbol, why->message);
+		(void)hs_free_compile_error(why);
+		free((void *)(uintptr_t)text[at]);
+		n--;
+		text[at] = text[n];
+		flags[at] = flags[n];
+		id[at] = id[n];
+	}
+	if (rc != HS_SUCCESS || hs_alloc_scratch(w->bare, &w->bare_scratch) != HS_SUCCESS) {
+		fprintf(stderr, "bare scan: %s\n",
+			rc != HS_SUCCESS && why != NULL ? why->message : "no scratch");
 		abort();
+	}
 	for (unsigned i = 0; i < n; i++)
 		free((void *)(uintptr_t)text[i]);
 	free((void *)text);
@@ -334,7 +354,8 @@ static void open_world(struct world *w)
 
 		arena_reset(w->arena);
 		w->candidate[i] = calloc(w->p->rules / 64 + 1, sizeof(uint64_t));
-		if (w->candidate[i] == NULL ||
+		w->span[i] = calloc(w->p->rules + 1, sizeof(struct span));
+		if (w->candidate[i] == NULL || w->span[i] == NULL ||
 			fold(w->p->fold, slice_str(messages[i]), w->arena, &f) != RC_OK)
 			abort();
 		char *text = malloc(f.text.len + 1);
@@ -353,6 +374,7 @@ static void close_world(struct world *w)
 		free((void *)(uintptr_t)w->folded[i].text.ptr);
 		free((void *)(uintptr_t)w->folded[i].map);
 		free(w->candidate[i]);
+		free(w->span[i]);
 	}
 	scan_free(w->scan);
 	free(w->features);
