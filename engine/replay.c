@@ -54,20 +54,24 @@ enum {
 	R_PROTECTED,
 	R_CONTENT
 };
+/* What is known of a sender is asked once, not for each of its reports. */
 #define REPORTS(content)                                                                           \
-	"DECLARE replayed NO SCROLL CURSOR FOR SELECT r.sender, s.scope, s.value, s.attribution,"  \
-	" r.service, r.kind, r.category, r.received_at, r.occurred_at, r.reporter, r.verified,"    \
-	" r.matched, r.origin, r.label, r.text_score, greatest(t.floor, (SELECT max(b.at) FROM"    \
-	" subscription b WHERE s.scope = 'number' AND b.number = s.value AND b.event IN"           \
-	" ('reassigned', 'terminated'))), " PROTECTED_EXISTS(                                      \
-		"r.service", "$3") ", " content " FROM report r JOIN sender s ON s.id = r.sender " \
-				   "LEFT JOIN standing t ON t.sender ="                            \
-				   " r.sender AND t.service = r.service WHERE r.disposition = 0 "  \
-				   "AND r.sender <> 0"                                             \
-				   " AND r.received_at < $2 AND r.sender IN (SELECT x.sender "     \
-				   "FROM report x WHERE"                                           \
-				   " x.received_at >= $1 AND x.received_at < $2 AND x.sender <> "  \
-				   "0) ORDER BY r.sender"
+	"DECLARE replayed NO SCROLL CURSOR FOR WITH k AS MATERIALIZED (SELECT s.id, s.scope,"      \
+	" s.value, s.attribution, t0.floor AS f0, t1.floor AS f1, CASE s.scope WHEN 'number' THEN" \
+	" (SELECT max(b.at) FROM subscription b WHERE b.number = s.value AND b.event IN"           \
+	" ('reassigned', 'terminated')) END AS gone, " PROTECTED_EXISTS(                           \
+		"0", "$3") " AS p0, " PROTECTED_EXISTS("1",                                        \
+		"$3") " AS p1"                                                                     \
+		      " FROM (SELECT DISTINCT x.sender FROM report x WHERE x.received_at >= $1"    \
+		      " AND x.received_at < $2 AND x.sender <> 0) x JOIN sender s ON s.id ="       \
+		      " x.sender LEFT JOIN standing t0 ON t0.sender = s.id AND t0.service = 0"     \
+		      " LEFT JOIN standing t1 ON t1.sender = s.id AND t1.service = 1)"             \
+		      " SELECT r.sender, k.scope, k.value, k.attribution, r.service, r.kind,"      \
+		      " r.category, r.received_at, r.occurred_at, r.reporter, r.verified,"         \
+		      " r.matched, r.origin, r.label, r.text_score, greatest(CASE r.service"       \
+		      " WHEN 0 THEN k.f0 ELSE k.f1 END, k.gone), CASE r.service WHEN 0 THEN k.p0"  \
+		      " ELSE k.p1 END, " content " FROM k JOIN report r ON r.sender = k.id WHERE"  \
+		      " r.disposition = 0 AND r.received_at < $2 ORDER BY r.sender"
 static const char reports_sql[] = REPORTS("NULL");
 static const char contents_sql[] = REPORTS("r.content");
 /* What was decided in the span, and how people closed the cases since. */
