@@ -25,7 +25,7 @@ const VIEWS = [
   { path: "protected", key: "p", view: Protected, roles: STAFF },
   { path: "feeds", key: "f", view: Feeds, roles: STAFF },
   { path: "rules", key: "r", view: Rules, roles: STAFF },
-  { path: "quarantine", key: "q", view: Quarantine, roles: ["supervisor", "auditor", "admin"] },
+  { path: "quarantine", key: "q", view: Quarantine, roles: STAFF },
   { path: "audit", key: "l", view: Audit, roles: ["auditor", "admin"] },
   { path: "care", key: "k", view: Care, roles: ["care", "supervisor", "admin"] },
 ];

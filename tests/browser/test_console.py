@@ -2,7 +2,9 @@
 eyes, answer a subscriber; what citizens write stays text; WCAG 2.2 AA by axe; what the first load weighs. KHIEN_PICTURES=docs/pictures renews the
 pictures of the docs.
 """
+import hashlib
 import itertools
+import json
 import os
 import pathlib
 import subprocess
@@ -256,3 +258,34 @@ def test_the_first_load(open_page, world, record_property):
     assert again.headers["Content-Encoding"] == "gzip"
     assert world.get("/console/app.js", None, headers={"If-None-Match": again.headers["ETag"]}).status_code == 304
     assert world.get("/console/../khien.yaml", None).status_code == 404 and world.get("/console/built", None).status_code == 404
+
+
+def test_an_order_is_taken_in(open_page, world, tmp_path):
+    items = ["0912345680", "0912345681", "not a number"]
+    head = {"schema": "order/1", "document_no": "77/B-<b>1</b>", "issuer": "Bộ Công an", "signed_at": "2026-11-20T08:00:00+07:00",
+            "received_at": "2026-11-20T09:00:00+07:00", "deadline": None, "legal_basis": "Nghị định 91/2020/NĐ-CP", "action": "bar_in",
+            "service": "sms", "until": None, "list_sha256": hashlib.sha256("".join(f"{i}\n" for i in items).encode()).hexdigest()}
+    file = tmp_path / "order.csv"
+    file.write_text(json.dumps(head, ensure_ascii=False) + "\nsender\n" + "".join(f"{i}\n" for i in items))
+    p = open_page("root")
+    p.page.wait_for_selector("nav")
+    p.keys("g", "o")
+    p.page.get_by_role("button", name="Nhập văn bản").click()
+    p.page.set_input_files("dialog input[type=file]", str(file))
+    p.see("3 mục, 1 không phải người gửi", "dialog")
+    assert world.site.one("SELECT count(*) AS n FROM order_doc")["n"] == 0, "a look changes nothing"
+    p.keys("Control+Enter")
+    p.page.wait_for_selector("dialog .problem")  # not without the word that the valid ones are enough
+    p.page.check("dialog input[type=checkbox]")
+    p.keys("Control+Enter")
+    p.see("chờ người thứ hai")
+    second = open_page("lan")
+    second.page.wait_for_selector("nav")
+    second.keys("g", "o")
+    second.page.get_by_role("button", name="Đồng ý").click()
+    second.see("đang hiệu lực")
+    second.page.get_by_role("link", name=head["document_no"]).click()
+    second.see("đang thực hiện")
+    second.see("không hợp lệ")
+    wait_for("the list", lambda: world.lookup(items[0], "sms").status_code == 200)
+    assert second.violations() == []
