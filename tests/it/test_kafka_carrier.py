@@ -256,3 +256,39 @@ def test_the_trace_of_a_record(stand, site):
     consumer.close()
     listed = [json.loads(line) for line in s.khien("quarantine", "list", "-c", s.conf).stdout.splitlines()]
     assert {it["trace"] for it in listed} == {TRACE, ""}
+
+
+def test_partitions_added_live(stand, site):
+    """A topic that grows from one partition to three under load: the new ones are read from their beginning."""
+    s = site(kafka__extra=["session.timeout.ms=1500", "heartbeat.interval.ms=300", "topic.metadata.refresh.interval.ms=300"])
+    engine = s.start().wait_ready()
+    s.produce([v for _, v in Crowd(20, time.time()).records(100)])
+    run(KAFKA, "tool", "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", stand.kafka, "--alter", "--topic", s.topic, "--partitions", 3)
+    s.partitions, s.produced = 3, s.produced + [0, 0]
+    s.producer.list_topics(s.topic, timeout=20)
+    s.produce(Crowd(21, time.time()).records(300))
+    s.settle(60)
+    assert [r["part"] for r in s.rows("SELECT part FROM part ORDER BY part")] == [0, 1, 2]
+    compare.assert_same(s, engine)
+
+
+def test_offsets_that_jump_back(site):
+    """The topic ends before the place where the ledger stands: the partition stops, says so, and goes on where a person says."""
+    s = site()
+    first = s.start("first").wait_ready()
+    s.produce([v for _, v in Crowd(22, time.time()).records(20)])
+    s.settle()
+    first.stop()
+    stored = "SELECT (SELECT count(*) FROM report) AS reports, (SELECT count(*) FROM vote) AS votes, (SELECT count(*) FROM quarantine) AS kept"
+    before = s.one(stored)
+    s.rows("UPDATE part SET next_offset = next_offset + 1000, records = records + 1000, accepted = accepted + 1000")
+    engine = s.start("second").wait_ready()
+    wait_for("the stop", lambda: s.rows("SELECT 1 FROM part WHERE stopped <> ''"), 30)
+    wait_for("the alarm", lambda: "khien_partitions_stopped 1" in engine.get("/metrics").text, 20)
+    assert engine.log().count("stopped cause=") == 1
+    listed = json.loads(s.khien("partition", "list", "-c", s.conf).stdout.splitlines()[0])
+    assert listed["stopped"] and listed["gap_from"] == 1020
+    s.khien("partition", "resume", "-c", s.conf, s.topic, 0, "--from", 10)
+    wait_for(lambda: str(s.rows("SELECT * FROM part")), lambda: s.one("SELECT next_offset FROM part")["next_offset"] == 20, 30)
+    assert s.one("SELECT records FROM part")["records"] == 1030
+    assert s.one(stored) == before, "what was read again counted nothing"
