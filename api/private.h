@@ -286,7 +286,6 @@ void handle_orders(struct api *a, struct pg *pg, struct exchange *x);
 void handle_protected(struct api *a, struct pg *pg, struct exchange *x);
 void handle_policy(struct api *a, struct pg *pg, struct exchange *x);
 void handle_rules(struct api *a, struct pg *pg, struct exchange *x);
-void handle_quarantine(struct api *a, struct pg *pg, struct exchange *x);
 void handle_health(struct api *a, struct pg *pg, struct exchange *x);
 void handle_ready(struct api *a, struct pg *pg, struct exchange *x);
 void handle_metrics(struct api *a, struct pg *pg, struct exchange *x);

@@ -299,22 +299,6 @@ void handle_protected(struct api *a, struct pg *pg, struct exchange *x)
 	plain_list(a, pg, x, sql, NULL);
 }
 
-void handle_quarantine(struct api *a, struct pg *pg, struct exchange *x)
-{
-	static const char sql[] =
-		"SELECT jsonb_build_object('source', source, 'topic', topic, 'partition', part, "
-		"'offset',"
-		" \"offset\", 'at', iso(at), 'reason', reason, 'detail', detail, 'size', size, "
-		"'state',"
-		" state, 'expires_at', iso(expires_at))::text, (extract(epoch FROM at) *"
-		" 1000000)::bigint || '.' || part || '.' || \"offset\" FROM quarantine WHERE "
-		"($1::bigint"
-		" IS NULL OR at < to_timestamp($1::bigint / 1e6)) AND $3::timestamptz IS NOT NULL"
-		" ORDER BY at DESC, part, \"offset\" LIMIT $2";
-
-	plain_list(a, pg, x, sql, NULL);
-}
-
 void handle_tokens(struct api *a, struct pg *pg, struct exchange *x)
 {
 	static const char sql[] =

@@ -82,7 +82,6 @@ const struct route api_routes[] = {
 	{"GET", "/v1/protected", STAFF, DESK, handle_protected, false},
 	{"GET", "/v1/policy", STAFF, DESK, handle_policy, false},
 	{"GET", "/v1/rules", STAFF, DESK, handle_rules, false},
-	{"GET", "/v1/quarantine", "supervisor|auditor|admin", DESK, handle_quarantine, false},
 	{"GET", "/v1/me", "*", IN_MEMORY, handle_me, false},
 };
 const size_t api_routes_count = ARRAY_LEN(api_routes);
