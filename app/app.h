@@ -27,6 +27,7 @@ int verb_follow(int argc, char **argv);
 int verb_held(int argc, char **argv);
 int verb_keys(int argc, char **argv);
 int verb_kill_switch(int argc, char **argv);
+int verb_trust(int argc, char **argv);
 int verb_lift(int argc, char **argv);
 int verb_migrate(int argc, char **argv);
 int verb_order(int argc, char **argv);

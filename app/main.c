@@ -67,6 +67,10 @@ static const struct verb verbs[] = {
 		"record's;\n"
 		"--source NAME when several sources have that record\n",
 		verb_quarantine},
+	{"trust",
+		"weighs reporters by what became of the cases that they reported; the keeper does "
+		"it every night",
+		"khien trust run -c FILE\n", verb_trust},
 	{"kill-switch", "stops automatic additions to the list everywhere; what is listed stays",
 		"khien kill-switch on|off|status -c FILE\n", verb_kill_switch},
 	{"lift", "undoes blocks; shows them without --apply",

@@ -50,6 +50,19 @@ struct vote {
 	bool scam;
 	int64_t first_at, last_at, verified_at, scam_at, yes_at, spoof_at;
 };
+/* What is known of a sender and service beside its votes: docs/judgement.md section 8. All zeros and TIME_NONE: nothing. */
+enum signal { SIGNAL_BEHAVIOUR, SIGNAL_POLL, SIGNAL_CAMPAIGN };
+#define SIGNALS 3
+struct signals {
+	int campaign;            /* 0..4: how large a campaign its texts belong to */
+	float behaviour;         /* 0..1 */
+	float poll;              /* -1..1 */
+	int64_t leg_at[SIGNALS]; /* from when on each is a second leg; TIME_NONE: it is none */
+};
+#define SIGNALS_NONE                                          \
+	{                                                     \
+		.leg_at = { TIME_NONE, TIME_NONE, TIME_NONE } \
+	}
 enum rung { RUNG_OBSERVE, RUNG_VERIFY, RUNG_THROTTLE, RUNG_BAR, RUNG_BAR_BOTH, RUNG_RECALL };
 const char *rung_name(
 	enum rung r); /* "observe", "verify", "throttle", "bar", "bar_both", "recall" */

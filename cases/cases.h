@@ -75,6 +75,18 @@ struct filing {
 	float text_score;   /* the verdict's score when spam or scam, else 0 */
 	struct slice terms; /* JSON */
 	uint64_t fingerprint;
+	/* what its text has in common with others (docs/judgement.md 2.3, 2.4); sketch empty: too short to be compared */
+	struct slice sketch,
+		bands; /* packed big-endian: its values, 32 bits each; its bands, 64 bits each */
+	uint64_t text_key; /* of the sketch */
+	const struct clue *clues;
+	size_t n_clues;
+};
+/* A piece of evidence. */
+struct clue {
+	int kind; /* 0 domain, 1 url, 2 phone, 3 account, 4 handle */
+	unsigned flags;
+	struct slice value; /* normalised */
 };
 
 /* The counters of one partition's share of the batch. */
@@ -110,6 +122,7 @@ struct touched {
 	struct vote *
 		votes; /* those that take part (docs/judgement.md section 3), this batch's merged in */
 	size_t n_votes;
+	struct signals signals;
 	bool cut; /* there are more that the ladder would count */
 	/* filled by the engine */
 	float score;
@@ -176,6 +189,36 @@ MUST_USE enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s
 	struct ledger_batch *b, struct touched *touched, size_t n_touched, int64_t now_us,
 	struct arena *a, struct err *e);
 void ledger_abort(struct ledger *l);
+
+/* ---- what texts have in common: campaigns and evidence ---- */
+
+/* How alike two packed sketches are. */
+typedef double sketches_alike(struct slice a, struct slice b);
+/* Folds some of what workers have gleaned from texts, in one transaction, one process at a time. Order does not matter. *left: there is more. RC_NONE: there
+ * was nothing, or another process does it. */
+MUST_USE enum rc glean_fold(struct pg *c, sketches_alike *alike, bool *left, struct err *e);
+/* Begins a transaction that judges some senders again, because what is known beside their votes has changed: as ledger_claim, of a batch without
+ * records. RC_NONE: none waits, or another process does it; nothing was begun. */
+MUST_USE enum rc ledger_again(struct ledger *l, struct ledger_batch *b, int64_t now_us,
+	struct arena *a, struct control *control, struct touched **touched, size_t *n_touched,
+	struct err *e);
+/* People say what a campaign is: its texts of now are upheld or dismissed, or (open) neither. RC_NONE: no text has this fingerprint. */
+MUST_USE enum rc campaign_decide(struct pg *c, uint64_t fingerprint, const char *state,
+	const char *why, const char *actor, int64_t now_us, int64_t *texts, struct err *e);
+/* One JSON object: the campaigns with two reports or more, newest first, after the cursor's. */
+MUST_USE enum rc campaigns_json(struct pg *c, int64_t before_at, int64_t before_id, int64_t limit,
+	struct buf *out, struct err *e);
+/* One campaign by the fingerprint of any of its texts. RC_NONE: there is none. */
+MUST_USE enum rc campaign_json(struct pg *c, uint64_t fingerprint, struct buf *out, struct err *e);
+
+/* One JSON object: the rules that fired on reports of the last 30 days (at most the newest 200,000), those on trial too, with how many of the cases people have upheld or
+ * overturned. */
+MUST_USE enum rc rules_json(struct pg *c, int64_t now_us, struct buf *out, struct err *e);
+
+/* Weighs every reporter by the decisions on the cases that he reported; in one transaction, noted in the audit. nightly: only when this actor has
+ * not yet done it today, from 3 o'clock on (else RC_NONE). */
+MUST_USE enum rc trust_run(struct pg *c, bool nightly, const char *actor, int64_t now_us,
+	int64_t *changed, struct err *e);
 
 /* ---- quarantine ---- */
 struct quarantine_place {

@@ -335,6 +335,7 @@ static enum rc list_touched(const struct keys_list *ks, struct arena *a, struct 
 				.service = ks->at[i].service,
 				.floor = TIME_NONE,
 				.as_of = TIME_NONE,
+				.signals = SIGNALS_NONE,
 			};
 	*out = t;
 	*n_out = n;

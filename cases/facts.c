@@ -303,6 +303,7 @@ static enum rc lock_reassigned(struct ledger *l, const struct ledger_batch *b, s
 			.attribution = attribution_parse(pg_text(r, i, 3)),
 			.floor = TIME_NONE,
 			.as_of = TIME_NONE,
+			.signals = SIGNALS_NONE,
 		};
 		if (value.len >= SENDER_TEXT)
 			return err_set(

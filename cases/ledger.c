@@ -22,6 +22,14 @@ static const struct pg_row_type row_types[LEDGER_ROWS] = {
 	[ROW_STANDING] = {.name = "standing_row",
 		.n = 6,
 		.columns = {PG_INT8, PG_INT2, PG_FLOAT4, PG_TIMESTAMPTZ, PG_TEXT, PG_INT4}},
+	[ROW_GLEANED_TEXT] = {.name = "gleaned_text",
+		.n = 9,
+		.columns = {PG_INT8, PG_INT8, PG_BYTEA, PG_BYTEA, PG_INT8, PG_INT2, PG_INT8,
+			PG_BOOL, PG_INT8}},
+	[ROW_GLEANED_EVIDENCE] = {.name = "gleaned_evidence",
+		.n = 9,
+		.columns = {PG_INT2, PG_BYTEA, PG_TEXT, PG_INT4, PG_INT8, PG_INT2, PG_INT8, PG_INT8,
+			PG_BYTEA}},
 };
 
 enum rc ledger_open(const struct pg_options *o, struct ledger **out, struct err *e)
@@ -195,6 +203,8 @@ enum rc ledger_settle(struct ledger *l, const struct ledger_settings *s, struct 
 		rc = standing_send(l, s, touched, n_touched, &sent, e);
 	if (rc == RC_OK)
 		rc = records_send(l, s, w, b, now_us, a, &sent, e);
+	if (rc == RC_OK && !w->facts)
+		rc = glean_send(l, s, w, b, &sent, e);
 	if (rc == RC_OK)
 		rc = cases_store(l, s, w, touched, now_us, a, &cases, e);
 	if (rc == RC_OK && w->facts)

@@ -90,7 +90,15 @@ struct work {
 };
 
 /* Rows that go as one parameter. */
-enum ledger_row { ROW_CLAIM, ROW_SUBJECT, ROW_VOTE, ROW_STANDING, LEDGER_ROWS };
+enum ledger_row {
+	ROW_CLAIM,
+	ROW_SUBJECT,
+	ROW_VOTE,
+	ROW_STANDING,
+	ROW_GLEANED_TEXT,
+	ROW_GLEANED_EVIDENCE,
+	LEDGER_ROWS
+};
 
 struct ledger {
 	struct pg *pg;
@@ -211,6 +219,10 @@ MUST_USE enum rc actions_send(struct ledger *l, const struct ledger_settings *s,
 /* Receives what actions_send sent, in its order. */
 MUST_USE enum rc actions_recv(struct ledger *l, const struct docket *d, int sent,
 	const struct touched *t, size_t n_touched, struct err *e);
+
+/* glean.c: what the texts of the claimed reports have in common with others, left for whoever folds it. */
+MUST_USE enum rc glean_send(struct ledger *l, const struct ledger_settings *s, const struct work *w,
+	const struct ledger_batch *b, int *sent, struct err *e);
 
 /* store.c: reports, quarantine, messages out, counters, standing, audit. */
 MUST_USE enum rc reports_copy(struct ledger *l, const struct ledger_settings *s,

@@ -84,6 +84,10 @@ static enum rc report_object(
 		return rc;
 	buf_byte(out, ',');
 	rc = query_json(c, outcomes_sql, p, 2, "outcomes", COLS(outcome_cols), out, e);
+	buf_byte(out, ',');
+	if (rc == RC_OK)
+		rc = query_json(c, evidence_of_report_sql, p, 1, "evidence", evidence_cols,
+			EVIDENCE_COLS, out, e);
 	buf_byte(out, '}');
 	return rc;
 }

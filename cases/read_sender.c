@@ -118,6 +118,27 @@ static const struct col protected_cols[] = {{"owner", COL_TEXT}, {"reason", COL_
 	{"until", COL_TIME}, {"service", COL_SERVICE}, {"origin", COL_TEXT}, {"low", COL_TEXT},
 	{"high", COL_TEXT}};
 
+static const char campaigns_sql[] = "SELECT campaign_name(c.name), y.service, c.texts, c.reports, "
+				    "c.reporters, c.senders, c.level,"
+				    " c.oversized FROM (SELECT DISTINCT t.campaign, s.service FROM "
+				    "(SELECT DISTINCT text, service "
+				    "FROM campaign_say WHERE sender = $1 LIMIT 1000) s JOIN "
+				    "campaign_text t ON t.key = s.text) y"
+				    " JOIN campaign c ON c.id = y.campaign ORDER BY c.level DESC, "
+				    "c.reports DESC, c.id LIMIT 20";
+static const struct col campaign_cols[] = {{"campaign", COL_TEXT}, {"service", COL_SERVICE},
+	{"texts", COL_INT}, {"reports", COL_INT}, {"reporters", COL_INT}, {"senders", COL_INT},
+	{"level", COL_INT}, {"oversized", COL_BOOL}};
+
+static const char signals_sql[] =
+	"SELECT service, campaign, behaviour, poll, to_timestamp(campaign_at / 1e6),"
+	" to_timestamp(behaviour_at / 1e6), to_timestamp(poll_at / 1e6) FROM signal WHERE sender = "
+	"$1"
+	" ORDER BY service";
+static const struct col signal_cols[] = {{"service", COL_SERVICE}, {"campaign", COL_INT},
+	{"behaviour", COL_REAL}, {"poll", COL_REAL}, {"campaign_leg_at", COL_TIME},
+	{"behaviour_leg_at", COL_TIME}, {"poll_leg_at", COL_TIME}};
+
 /* ---- the parts that are not rows ---- */
 
 static void identity_json(struct buf *out, const struct sender *s, const struct sender_row *row)
@@ -250,6 +271,9 @@ static const struct section {
 	{"scores", scores_sql, 1, COLS(score_cols)},
 	{"votes", votes_sql, 1, COLS(vote_cols)},
 	{"reports", reports_sql, 1, COLS(report_cols)},
+	{"evidence", evidence_of_sender_sql, 1, evidence_cols, EVIDENCE_COLS},
+	{"campaigns", campaigns_sql, 1, COLS(campaign_cols)},
+	{"signals", signals_sql, 1, COLS(signal_cols)},
 };
 
 static enum rc explain(struct pg *c, const struct sender *s, int64_t now_us, struct arena *a,

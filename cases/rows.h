@@ -38,6 +38,10 @@ MUST_USE enum rc query_json(struct pg *c, const char *sql, const struct pg_param
 MUST_USE enum rc query_one_json(struct pg *c, const char *sql, const struct pg_param *p,
 	int n_params, const char *name, const struct col *cols, size_t n, struct buf *out,
 	struct err *e);
+/* campaign_read.c: evidence, with $1 a sender's id or a report's id_hash. */
+#define EVIDENCE_COLS 8
+extern const struct col evidence_cols[EVIDENCE_COLS];
+extern const char evidence_of_sender_sql[], evidence_of_report_sql[];
 /* Why something waits, for a duty officer; "" when there is no more to say than the word. */
 const char *reason_words(struct slice reason);
 MUST_USE enum rc buf_fits(const struct buf *out, struct err *e);

@@ -459,6 +459,8 @@ enum rc audit_send(struct ledger *l, const struct ledger_settings *s, const stru
 			(long long)b->parts[i].from, (long long)b->parts[i].next - 1);
 	if (l->audit.failed)
 		return full(e);
+	if (l->audit.len == 0)
+		return RC_OK; /* judged again, and nothing came of it */
 	struct pg_param p[] = {pg_p_time(now_us, a), pg_p_str(s->actor),
 		pg_p_str(again ? "quarantine.retry" : "batch"), pg_p_bytes(buf_slice(&l->audit))};
 	*sent += 1;

@@ -387,6 +387,29 @@ static const char floors_sql[] =
 	" t(sender, service, place) JOIN standing st ON st.sender = t.sender"
 	" AND st.service = t.service WHERE st.floor IS NOT NULL";
 
+static const char signals_sql[] =
+	"SELECT t.place, g.campaign, g.behaviour, g.poll, g.behaviour_at, g.poll_at, g.campaign_at"
+	" FROM unnest($1::bigint[], $2::smallint[], $3::int[]) t(sender, service, place)"
+	" JOIN signal g ON g.sender = t.sender AND g.service = t.service";
+
+static enum rc recv_signals(struct ledger *l, struct touched *t, size_t n, struct err *e)
+{
+	OWN(pg_free) struct pg_result *r = NULL;
+	enum rc rc = pg_recv(l->pg, &r, e);
+
+	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct touched *one = place_of(r, i, t, n);
+		if (one == NULL)
+			return err_set(e, RC_FATAL, "ledger: a signal nobody asked for");
+		one->signals.campaign = (int)pg_int(r, i, 1);
+		one->signals.behaviour = (float)pg_real(r, i, 2);
+		one->signals.poll = (float)pg_real(r, i, 3);
+		for (int k = 0; k < SIGNALS; k++)
+			one->signals.leg_at[k] = time_at(r, i, 4 + k);
+	}
+	return rc;
+}
+
 /* Also of new senders: a bank may be on the list before anybody reports it. */
 static const char protected_sql[] =
 	"SELECT s.place, NULL::timestamptz FROM unnest($1::text[], $2::text[], $3::smallint[], "
@@ -448,6 +471,7 @@ static enum rc list_touched(struct work *w, const struct ledger_batch *b, const 
 			.attribution = f->attribution,
 			.floor = TIME_NONE,
 			.as_of = TIME_NONE,
+			.signals = SIGNALS_NONE,
 		};
 	}
 	w->open = arena_array(a, n, sizeof(*w->open));
@@ -514,6 +538,8 @@ static enum rc send_reads(struct ledger *l, const struct work *w, const struct t
 	if (rc == RC_OK)
 		rc = pg_send(l->pg, floors_sql, p, 3, e);
 	if (rc == RC_OK)
+		rc = pg_send(l->pg, signals_sql, p, 3, e);
+	if (rc == RC_OK)
 		rc = known_send(l, p, e);
 	if (rc == RC_OK)
 		rc = cases_send_open(l, p, e);
@@ -527,6 +553,8 @@ static enum rc recv_reads(struct ledger *l, struct work *w, struct touched *t, s
 
 	if (rc == RC_OK)
 		rc = recv_floors(l, t, n, e);
+	if (rc == RC_OK)
+		rc = recv_signals(l, t, n, e);
 	if (rc == RC_OK)
 		rc = known_recv(l, w, n, a, e);
 	if (rc == RC_OK)

@@ -187,7 +187,8 @@ enum vote_kind vote_kind_of(const struct vote *v);
 void vote_merge(struct vote *dst, const struct vote *src);
 
 struct score_weights {
-	double half_life_s, bias, reporters, scam, velocity, spread, text, claim, contact;
+	double half_life_s, bias, reporters, scam, velocity, spread, text, claim, contact, campaign,
+		behaviour, poll;
 };
 
 struct score_term {
@@ -198,11 +199,11 @@ struct score {
 	double value;  /* 0..1; 0 with no terms when nothing counts */
 	int64_t as_of; /* TIME_NONE when nothing counts */
 	size_t terms;
-	struct score_term term[8];
+	struct score_term term[12];
 };
-/* Order of votes does not matter. floor: TIME_NONE or a time; votes with first_at < floor are left out. */
+/* Order of votes does not matter. floor: TIME_NONE or a time; votes with first_at < floor are left out. known: NULL is nothing. */
 void score_votes(const struct score_weights *w, const struct vote *votes, size_t n, int64_t floor,
-	struct score *out);
+	const struct signals *known, struct score *out);
 
 /* Who lets the machine do it: nobody need be asked, one person, two. */
 enum approval { APPROVAL_AUTO, APPROVAL_PERSON, APPROVAL_TWO };
@@ -242,10 +243,11 @@ struct walk {
 	int level;      /* of the newest episode: how many before it still counted when it began */
 	struct episode episode[BOUND_EPISODES]; /* by decided_at */
 };
-/* Walks the votes of one sender and service for one class in event-time order. A pure function of the set. scratch: arena for sorting. */
+/* Walks the votes of one sender and service for one class in event-time order. A pure function of the set. known: NULL is nothing. scratch: arena
+ * for sorting. */
 MUST_USE enum rc ladder_walk(const struct ladder *l, enum report_class c, int64_t window_s,
-	int contact_yes, const struct vote *votes, size_t n, int64_t floor, struct arena *scratch,
-	struct walk *out);
+	int contact_yes, const struct vote *votes, size_t n, int64_t floor,
+	const struct signals *known, struct arena *scratch, struct walk *out);
 
 /* ---- policy ---- */
 

@@ -12,6 +12,8 @@ struct event {
 	bool yes;
 };
 
+#define NOBODY UINT32_MAX /* an event of no reporter: a signal becomes a leg */
+
 /* How many of a reporter's events are inside the window. */
 struct inside {
 	uint32_t votes, yes;
@@ -19,6 +21,7 @@ struct inside {
 
 struct window {
 	const struct event *event;  /* by time */
+	int64_t leg_at[SIGNALS];    /* TIME_NONE: this signal is no leg */
 	size_t events, first, next; /* inside: [first, next) */
 	struct inside *who;
 	int reporters, yes; /* distinct; yes: of those reporters */
@@ -44,7 +47,7 @@ static int by_time(const void *a, const void *b)
 }
 
 static size_t events_of(const struct vote **votes, size_t n, enum report_class c, int64_t floor,
-	struct event *out, size_t *reporters)
+	const int64_t leg_at[SIGNALS], struct event *out, size_t *reporters)
 {
 	size_t events = 0;
 	uint32_t who = 0;
@@ -60,6 +63,9 @@ static size_t events_of(const struct vote **votes, size_t n, enum report_class c
 		if (yes_at != TIME_NONE && yes_at > floor)
 			out[events++] = (struct event){yes_at, who, true};
 	}
+	for (size_t i = 0; i < SIGNALS; i++)
+		if (leg_at[i] != TIME_NONE)
+			out[events++] = (struct event){leg_at[i], NOBODY, false};
 	qsort(out, events, sizeof(*out), by_time);
 	*reporters = (size_t)who + 1;
 	return events;
@@ -67,6 +73,8 @@ static size_t events_of(const struct vote **votes, size_t n, enum report_class c
 
 static void move(struct window *w, const struct event *e, bool in)
 {
+	if (e->who == NOBODY)
+		return;
 	struct inside *i = &w->who[e->who];
 	bool voted = i->votes > 0, sure = voted && i->yes > 0;
 	uint32_t *n = e->yes ? &i->yes : &i->votes;
@@ -126,10 +134,19 @@ static void open_episode(
 	out->one_leg_at = TIME_NONE;
 }
 
-static void step(const struct ladder *l, const struct window *w, int contact_yes, int64_t t,
-	struct walk *out)
+/* A signal stands for one window from when it became a leg. */
+static bool signal_stands(const struct window *w, int64_t length_us, int64_t t)
 {
-	bool leg = w->yes >= contact_yes, missing = false;
+	for (size_t i = 0; i < SIGNALS; i++)
+		if (w->leg_at[i] != TIME_NONE && w->leg_at[i] <= t && w->leg_at[i] > t - length_us)
+			return true;
+	return false;
+}
+
+static void step(
+	const struct ladder *l, const struct window *w, bool leg, int64_t t, struct walk *out)
+{
+	bool missing = false;
 	bool running = out->episodes > 0 && t < out->episode[out->episodes - 1].until;
 	const struct ladder_rung *opens = NULL;
 	int level = level_at(out, t, l->good_time_s);
@@ -163,22 +180,27 @@ static void step(const struct ladder *l, const struct window *w, int contact_yes
 }
 
 enum rc ladder_walk(const struct ladder *l, enum report_class c, int64_t window_s, int contact_yes,
-	const struct vote *votes, size_t n, int64_t floor, struct arena *scratch, struct walk *out)
+	const struct vote *votes, size_t n, int64_t floor, const struct signals *known,
+	struct arena *scratch, struct walk *out)
 {
 	size_t most = n < BOUND_VOTES_PER_SENDER ? n : BOUND_VOTES_PER_SENDER, reporters;
 	const struct vote **newest = arena_array(scratch, most + 1, sizeof(const struct vote *));
-	struct event *event = arena_array(scratch, 2 * most + 1, sizeof(struct event));
+	struct event *event = arena_array(scratch, 2 * most + SIGNALS + 1, sizeof(struct event));
 
 	if (newest == NULL || event == NULL)
 		return RC_LIMIT;
 	most = votes_newest(votes, n, newest);
-	struct window w = {
-		.event = event, .events = events_of(newest, most, c, floor, event, &reporters)};
+	struct window w = {.event = event};
+	for (size_t i = 0; i < SIGNALS; i++)
+		w.leg_at[i] =
+			known != NULL && known->leg_at[i] > floor ? known->leg_at[i] : TIME_NONE;
+	w.events = events_of(newest, most, c, floor, w.leg_at, event, &reporters);
 	w.who = arena_array(scratch, reporters, sizeof(struct inside));
 	if (w.who == NULL)
 		return RC_LIMIT;
 	*out = (struct walk){.peak = RUNG_OBSERVE, .peak_at = TIME_NONE, .one_leg_at = TIME_NONE};
 	for (int64_t t; window_step(&w, window_s * US_PER_S, &t);)
-		step(l, &w, contact_yes, t, out);
+		step(l, &w, w.yes >= contact_yes || signal_stands(&w, window_s * US_PER_S, t), t,
+			out);
 	return RC_OK;
 }

@@ -14,42 +14,47 @@ struct field {
 	enum field_kind kind;
 	size_t at;
 	double min, max;
+	const char *usual; /* of a key that older policies do not have; NULL: it must be there */
 };
 
 #define AT(member) offsetof(struct policy, member)
 #define YEAR_S (366.0 * 86400)
 
 static const struct field fields[] = {
-	{"text", "scam_at", FIELD_REAL, AT(text_scam_at), 0, 1},
-	{"score", "half_life", FIELD_SPAN_S_REAL, AT(score.half_life_s), 60, YEAR_S},
-	{"score", "bias", FIELD_REAL, AT(score.bias), -50, 0},
-	{"score", "reporters", FIELD_REAL, AT(score.reporters), 0, 50},
-	{"score", "scam", FIELD_REAL, AT(score.scam), 0, 50},
-	{"score", "velocity", FIELD_REAL, AT(score.velocity), 0, 50},
-	{"score", "spread", FIELD_REAL, AT(score.spread), 0, 50},
-	{"score", "text", FIELD_REAL, AT(score.text), 0, 50},
-	{"score", "claim", FIELD_REAL, AT(score.claim), 0, 50},
-	{"score", "contact", FIELD_REAL, AT(score.contact), 0, 50},
-	{NULL, "window", FIELD_SPAN_S, AT(window_s), 3600, YEAR_S},
-	{NULL, "late_after", FIELD_SPAN_S, AT(late_after_s), 3600, YEAR_S},
-	{"legs", "contact_yes", FIELD_INT, AT(contact_yes), 2, 1000},
-	{"spoofed_caller", "reporters", FIELD_INT, AT(spoofed_reporters), 1, 1000},
-	{"spoofed_caller", "fewer_yes_than", FIELD_INT, AT(spoofed_fewer_yes), 1, 1000},
-	{"clocks", "scam", FIELD_SPAN_S, AT(clock_s[CLASS_SCAM]), 60, YEAR_S},
-	{"clocks", "nuisance", FIELD_SPAN_S, AT(clock_s[CLASS_NUISANCE]), 60, YEAR_S},
-	{"caps", "per_hour", FIELD_INT, AT(cap_hour), 0, 1000000},
-	{"caps", "per_day", FIELD_INT, AT(cap_day), 0, 10000000},
-	{"caps", "growth_min", FIELD_INT, AT(growth_min), 0, 1000000},
-	{"caps", "growth_share", FIELD_REAL, AT(growth_share), 0, 1},
-	{"polls", "sample", FIELD_INT, AT(poll.sample), 0, 10000},
-	{"polls", "answers", FIELD_INT, AT(poll.answers), 1, 10000},
-	{"polls", "yes_share", FIELD_REAL, AT(poll.yes_share), 0.5, 1},
-	{"polls", "apart", FIELD_SPAN_S, AT(poll.apart_s), 3600, YEAR_S},
-	{"polls", "wait", FIELD_SPAN_S, AT(poll.wait_s), 60, YEAR_S},
-	{"registration", "notices", FIELD_INT, AT(registration.notices), 1, 100},
-	{"registration", "every", FIELD_SPAN_S, AT(registration.every_s), 60, YEAR_S},
-	{"registration", "one_way_after", FIELD_SPAN_S, AT(registration.one_way_s), 60, YEAR_S},
-	{"registration", "both_after", FIELD_SPAN_S, AT(registration.both_s), 60, YEAR_S},
+	{"text", "scam_at", FIELD_REAL, AT(text_scam_at), 0, 1, NULL},
+	{"score", "half_life", FIELD_SPAN_S_REAL, AT(score.half_life_s), 60, YEAR_S, NULL},
+	{"score", "bias", FIELD_REAL, AT(score.bias), -50, 0, NULL},
+	{"score", "reporters", FIELD_REAL, AT(score.reporters), 0, 50, NULL},
+	{"score", "scam", FIELD_REAL, AT(score.scam), 0, 50, NULL},
+	{"score", "velocity", FIELD_REAL, AT(score.velocity), 0, 50, NULL},
+	{"score", "spread", FIELD_REAL, AT(score.spread), 0, 50, NULL},
+	{"score", "text", FIELD_REAL, AT(score.text), 0, 50, NULL},
+	{"score", "claim", FIELD_REAL, AT(score.claim), 0, 50, NULL},
+	{"score", "contact", FIELD_REAL, AT(score.contact), 0, 50, NULL},
+	{"score", "campaign", FIELD_REAL, AT(score.campaign), 0, 50, "0.6"},
+	{"score", "behaviour", FIELD_REAL, AT(score.behaviour), 0, 50, "0.8"},
+	{"score", "poll", FIELD_REAL, AT(score.poll), 0, 50, "0.8"},
+	{NULL, "window", FIELD_SPAN_S, AT(window_s), 3600, YEAR_S, NULL},
+	{NULL, "late_after", FIELD_SPAN_S, AT(late_after_s), 3600, YEAR_S, NULL},
+	{"legs", "contact_yes", FIELD_INT, AT(contact_yes), 2, 1000, NULL},
+	{"spoofed_caller", "reporters", FIELD_INT, AT(spoofed_reporters), 1, 1000, NULL},
+	{"spoofed_caller", "fewer_yes_than", FIELD_INT, AT(spoofed_fewer_yes), 1, 1000, NULL},
+	{"clocks", "scam", FIELD_SPAN_S, AT(clock_s[CLASS_SCAM]), 60, YEAR_S, NULL},
+	{"clocks", "nuisance", FIELD_SPAN_S, AT(clock_s[CLASS_NUISANCE]), 60, YEAR_S, NULL},
+	{"caps", "per_hour", FIELD_INT, AT(cap_hour), 0, 1000000, NULL},
+	{"caps", "per_day", FIELD_INT, AT(cap_day), 0, 10000000, NULL},
+	{"caps", "growth_min", FIELD_INT, AT(growth_min), 0, 1000000, NULL},
+	{"caps", "growth_share", FIELD_REAL, AT(growth_share), 0, 1, NULL},
+	{"polls", "sample", FIELD_INT, AT(poll.sample), 0, 10000, NULL},
+	{"polls", "answers", FIELD_INT, AT(poll.answers), 1, 10000, NULL},
+	{"polls", "yes_share", FIELD_REAL, AT(poll.yes_share), 0.5, 1, NULL},
+	{"polls", "apart", FIELD_SPAN_S, AT(poll.apart_s), 3600, YEAR_S, NULL},
+	{"polls", "wait", FIELD_SPAN_S, AT(poll.wait_s), 60, YEAR_S, NULL},
+	{"registration", "notices", FIELD_INT, AT(registration.notices), 1, 100, NULL},
+	{"registration", "every", FIELD_SPAN_S, AT(registration.every_s), 60, YEAR_S, NULL},
+	{"registration", "one_way_after", FIELD_SPAN_S, AT(registration.one_way_s), 60, YEAR_S,
+		NULL},
+	{"registration", "both_after", FIELD_SPAN_S, AT(registration.both_s), 60, YEAR_S, NULL},
 };
 
 /* What a file without the maps polls and ladders.registration says. */
@@ -87,10 +92,14 @@ static const struct yaml *need_map(const struct reading *r, const struct yaml *i
 
 static void read_field(const struct reading *r, const struct yaml *map, const struct field *f)
 {
-	const struct yaml *n = yaml_need(map, r->file, f->key, r->c);
+	const struct yaml usual = {
+		.kind = YAML_SCALAR, .value = slice_str(f->usual != NULL ? f->usual : "")};
+	const struct yaml *n = yaml_get(map, f->key);
 	char *at = (char *)r->p + f->at;
 	int64_t v;
 
+	if (n == NULL)
+		n = f->usual != NULL ? &usual : yaml_need(map, r->file, f->key, r->c);
 	if (n == NULL)
 		return;
 	switch (f->kind) {

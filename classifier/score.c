@@ -99,7 +99,7 @@ static double beyond_first(size_t n)
 }
 
 void score_votes(const struct score_weights *w, const struct vote *votes, size_t n, int64_t floor,
-	struct score *out)
+	const struct signals *known, struct score *out)
 {
 	const struct vote *of[BOUND_VOTES_PER_SENDER];
 	struct share share[BOUND_VOTES_PER_SENDER];
@@ -137,6 +137,11 @@ void score_votes(const struct score_weights *w, const struct vote *votes, size_t
 	add(out, "TEXT", w->text * (double)text);
 	add(out, "CLAIM", w->claim * (double)claim);
 	add(out, "CONTACT", yes >= 2 ? w->contact : 0);
+	if (known != NULL) {
+		add(out, "CAMPAIGN", w->campaign * known->campaign / 4);
+		add(out, "BEHAVIOUR", w->behaviour * (double)known->behaviour);
+		add(out, "POLL", w->poll * (double)known->poll);
+	}
 
 	double z = w->bias;
 	for (size_t i = 0; i < out->terms; i++)

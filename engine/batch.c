@@ -39,6 +39,69 @@ static enum report_class class_of(
 	return CLASS_NUISANCE;
 }
 
+static void put32(uint8_t *out, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		out[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+/* The sketch as the ledger keeps it. */
+static bool pack_sketch(const struct sketch *s, struct filing *f, struct arena *a)
+{
+	uint8_t *low = arena_alloc(a, 4 * SKETCH_KEPT), *band = arena_alloc(a, 8 * SKETCH_BANDS);
+	uint64_t key = s->fingerprint ^ UINT64_C(14695981039346656037);
+
+	if (low == NULL || band == NULL)
+		return false;
+	for (uint32_t i = 0; i < s->kept; i++) {
+		put32(low + 4 * (size_t)i, s->low[i]);
+		key = (key ^ s->low[i]) * UINT64_C(1099511628211);
+		key ^= key >> 29;
+	}
+	for (size_t i = 0; i < SKETCH_BANDS; i++) {
+		put32(band + 8 * i, (uint32_t)(s->band[i] >> 32));
+		put32(band + 8 * i + 4, (uint32_t)s->band[i]);
+	}
+	f->sketch = slice_of((const char *)low, 4 * (size_t)s->kept);
+	f->bands = slice_of((const char *)band, 8 * SKETCH_BANDS);
+	f->text_key = key;
+	return true;
+}
+
+double sketches_packed_alike(struct slice a, struct slice b)
+{
+	struct slice of[] = {a, b};
+	struct sketch s[2];
+
+	for (size_t k = 0; k < 2; k++) {
+		const uint8_t *p = (const uint8_t *)of[k].ptr;
+
+		s[k] = (struct sketch){.bands = SKETCH_BANDS};
+		for (size_t i = 0; i + 4 <= of[k].len && s[k].kept < SKETCH_KEPT; i += 4)
+			s[k].low[s[k].kept++] = (uint32_t)p[i] << 24 | (uint32_t)p[i + 1] << 16 |
+				(uint32_t)p[i + 2] << 8 | p[i + 3];
+	}
+	return sketch_alike(&s[0], &s[1]);
+}
+
+/* What lives only until the scan's next text is copied. */
+static bool keep_clues(const struct verdict *v, struct filing *f, struct arena *a)
+{
+	struct clue *c = arena_array(a, v->evidences, sizeof(*c));
+
+	if (v->evidences > 0 && c == NULL)
+		return false;
+	for (size_t i = 0; i < v->evidences; i++) {
+		c[i] = (struct clue){(int)v->evidence[i].kind, v->evidence[i].flags,
+			arena_copy(a, v->evidence[i].value)};
+		if (c[i].value.ptr == NULL)
+			return false;
+	}
+	f->clues = c;
+	f->n_clues = v->evidences;
+	return true;
+}
+
 /* Counted when judged, so a batch that is judged twice counts twice. */
 static void count_verdict(const struct verdict *v)
 {
@@ -54,7 +117,7 @@ static void count_verdict(const struct verdict *v)
 			1);
 }
 
-static void file_verdict(struct filing *f, const struct report *r, struct scan *s,
+static bool file_verdict(struct filing *f, const struct report *r, struct scan *s,
 	const struct judge *j, struct arena *a)
 {
 	struct verdict v = {.label = LABEL_NONE};
@@ -67,6 +130,7 @@ static void file_verdict(struct filing *f, const struct report *r, struct scan *
 	f->text_score = v.label == LABEL_SPAM || v.label == LABEL_SCAM ? (float)v.score : 0;
 	f->fingerprint = v.fingerprint;
 	f->terms = terms_json(&v, a);
+	return (v.sketch.bands == 0 || pack_sketch(&v.sketch, f, a)) && keep_clues(&v, f, a);
 }
 
 /* What comes beside the reports has no answer, so the ledger is told no report id. */
@@ -140,7 +204,8 @@ enum rc filings_add(struct filings *fs, struct decoder *d, struct scan *s, const
 			f.carrier = carrier != NULL ? carrier : "";
 			f.number_class = number_class_name(sender_class(plan, &r.sender));
 		}
-		file_verdict(&f, &r, s, j, a);
+		if (!file_verdict(&f, &r, s, j, a))
+			return RC_LIMIT;
 	}
 	if (f.detail == NULL || f.reporter.ptr == NULL || f.hint.ptr == NULL || f.terms.ptr == NULL)
 		return RC_LIMIT;
@@ -227,8 +292,8 @@ static enum rc judge_class(const struct judge *j, const struct control *control,
 	struct ladder ladder;
 
 	policy_ladder(p, c, t->attribution, t->service, &ladder);
-	enum rc rc = ladder_walk(
-		&ladder, c, p->window_s, p->contact_yes, t->votes, t->n_votes, t->floor, a, w);
+	enum rc rc = ladder_walk(&ladder, c, p->window_s, p->contact_yes, t->votes, t->n_votes,
+		t->floor, &t->signals, a, w);
 	if (rc != RC_OK)
 		return rc;
 	t->cls[c].peak = w->peak;
@@ -262,7 +327,8 @@ enum rc judge_touched(const struct judge *j, const struct control *control, int6
 	for (size_t i = 0; i < n; i++) {
 		struct score s;
 
-		score_votes(&j->policy->score, t[i].votes, t[i].n_votes, t[i].floor, &s);
+		score_votes(
+			&j->policy->score, t[i].votes, t[i].n_votes, t[i].floor, &t[i].signals, &s);
 		t[i].score = (float)s.value;
 		t[i].as_of = s.as_of;
 		t[i].terms = score_json(&s, a);

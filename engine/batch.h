@@ -19,6 +19,9 @@ MUST_USE enum rc filings_add(struct filings *f, struct decoder *d, struct scan *
 void filings_unread(struct filings *f, const struct kafka_record *r, int32_t part,
 	const char *reason, const char *detail);
 
+/* How alike two sketches are, packed as in a filing. */
+double sketches_packed_alike(struct slice a, struct slice b);
+
 /* Score and ladder of every touched sender, into its outputs. RC_LIMIT when the arena is full. */
 MUST_USE enum rc judge_touched(const struct judge *j, const struct control *control, int64_t now_us,
 	struct touched *t, size_t n, struct arena *a);

@@ -309,6 +309,17 @@ static enum rc tend_quiet(struct chores *c, struct pg *pg, int64_t now_us, struc
 	return cases_tend(pg, conf_int(c->s.conf, "cases.quiet"), now_us, e);
 }
 
+/* ---- every night ---- */
+
+static enum rc weigh_reporters(struct chores *c, struct pg *pg, int64_t now_us, struct err *e)
+{
+	int64_t changed;
+	enum rc rc = trust_run(pg, true, "engine/keeper", now_us, &changed, e);
+
+	(void)c;
+	return rc == RC_NONE ? RC_OK : rc;
+}
+
 /* ---- all of it ---- */
 
 typedef enum rc chore(struct chores *c, struct pg *pg, int64_t now_us, struct err *e);
@@ -340,6 +351,7 @@ enum rc chores_tick(struct chores *c, struct pg *pg, int64_t mono_us)
 		do_one(c, pg, "partitions", partitions_ahead, &rc);
 		do_one(c, pg, "protected", load_protected, &rc);
 		do_one(c, pg, "releases", forget_releases, &rc);
+		do_one(c, pg, "trust", weigh_reporters, &rc);
 		do_one(c, pg, "calendar", load_calendar, &rc);
 		do_one(c, pg, "duty", load_duty, &rc);
 		do_one(c, pg, "dnc", load_dnc, &rc);

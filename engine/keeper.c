@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/bell.h"
+#include "engine/gleaner.h"
 #include "engine/health.h"
 #include "engine/judge.h"
 #include "engine/lease.h"
@@ -38,6 +39,7 @@ struct keeper {
 	size_t n_copies;
 	struct relay *relay;
 	struct webhook *webhook; /* NULL: no alerts leave */
+	struct gleaner *gleaner;
 	unsigned failures;
 	bool was_leading;  /* and said so */
 	bool more;         /* growth was capped: the next release follows at once */
@@ -292,6 +294,8 @@ enum rc keeper_start(const struct engine_settings *s, struct keeper **out, struc
 	if (rc == RC_OK)
 		rc = webhook_start(s, &k->head, &k->webhook, e);
 	if (rc == RC_OK)
+		rc = gleaner_start(s, &k->head, &k->gleaner, e);
+	if (rc == RC_OK)
 		rc = start_copies(k, e);
 	if (rc == RC_OK && pthread_create(&k->thread, NULL, run, k) != 0)
 		rc = err_set(e, RC_RETRY, "no thread");
@@ -317,6 +321,7 @@ void keeper_join(struct keeper *k)
 		projector_join(k->copies[i]);
 	relay_join(k->relay);
 	webhook_join(k->webhook);
+	gleaner_join(k->gleaner);
 	policy_free(k->policy);
 	free(k);
 }

@@ -294,7 +294,7 @@ static enum rc walk_class(
 		rc == RC_OK && floored <= (floor != TIME_NONE); floored++) {
 		arena_reset(r->arena);
 		rc = ladder_walk(&ladder, c, r->policy->window_s, r->policy->contact_yes, v->at,
-			v->n, floored ? floor : TIME_NONE, r->arena, &w);
+			v->n, floored ? floor : TIME_NONE, NULL, r->arena, &w);
 		if (rc == RC_OK)
 			keep_walk(r, &w, floored ? floor : TIME_NONE,
 				floored || floor == TIME_NONE ? INT64_MAX : floor, out);

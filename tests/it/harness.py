@@ -288,7 +288,7 @@ class Site:
             return f"{done} of {self.total()} records"
         left = self.one(
             """SELECT (SELECT count(*) FROM dirty) AS dirty, (SELECT count(*) FROM wish WHERE state = 'wanted') AS wanted,
-            (SELECT count(*) FROM outbox) AS outbox, (SELECT count(*) FROM audit_pending) AS audit"""
+            (SELECT count(*) FROM outbox) AS outbox, (SELECT count(*) FROM gleaned) + (SELECT count(*) FROM rejudge) AS gleaned, (SELECT count(*) FROM audit_pending) AS audit"""
         )
         if any(left.values()):
             return str(left)

@@ -45,7 +45,7 @@ static struct walk walk(
 	OWN(arena_free) struct arena *a = arena_new(4 << 20);
 	struct walk w;
 
-	CHECK_INT(ladder_walk(l, c, WINDOW_S, 2, v, n, floor, a, &w), RC_OK);
+	CHECK_INT(ladder_walk(l, c, WINDOW_S, 2, v, n, floor, NULL, a, &w), RC_OK);
 	return w;
 }
 
@@ -381,7 +381,8 @@ static void test_small_arena(void)
 	struct vote v[1] = {vote_at(1, start)};
 	struct walk w;
 
-	CHECK_INT(ladder_walk(&ladder, CLASS_SCAM, WINDOW_S, 2, v, 1, TIME_NONE, a, &w), RC_LIMIT);
+	CHECK_INT(ladder_walk(&ladder, CLASS_SCAM, WINDOW_S, 2, v, 1, TIME_NONE, NULL, a, &w),
+		RC_LIMIT);
 }
 
 int main(void)

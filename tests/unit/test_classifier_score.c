@@ -46,11 +46,11 @@ static void test_nothing_counts(void)
 	struct score s;
 
 	v.weight = 0;
-	score_votes(&weights, &v, 1, TIME_NONE, &s);
+	score_votes(&weights, &v, 1, TIME_NONE, NULL, &s);
 	CHECK_INT(s.terms, 0);
 	CHECK_INT(s.as_of, TIME_NONE);
 	CHECK_NEAR(s.value, 0, 0);
-	score_votes(&weights, NULL, 0, TIME_NONE, &s);
+	score_votes(&weights, NULL, 0, TIME_NONE, NULL, &s);
 	CHECK_NEAR(s.value, 0, 0);
 }
 
@@ -59,7 +59,7 @@ static void test_one_reporter(void)
 	struct vote v = vote_at(1, noon);
 	struct score s;
 
-	score_votes(&weights, &v, 1, TIME_NONE, &s);
+	score_votes(&weights, &v, 1, TIME_NONE, NULL, &s);
 	CHECK_INT(s.terms, 1); /* terms that are 0 are not stored */
 	CHECK_INT(s.as_of, noon);
 	CHECK_NEAR(term(&s, "REPORTERS"), 1.6 * log(2), 1e-12);
@@ -80,7 +80,7 @@ static void test_every_term(void)
 	v[3].scam = true; /* makes reporter 3 a scam reporter, at the age of its newest vote */
 	v[0].yes_at = noon;
 	v[1].yes_at = noon - 7 * US_PER_DAY;
-	score_votes(&weights, v, 4, TIME_NONE, &s);
+	score_votes(&weights, v, 4, TIME_NONE, NULL, &s);
 	const double third = exp2(-1.0 / (7 * 24));
 	CHECK_NEAR(term(&s, "REPORTERS"), 1.6 * log(1 + 1 + 0.5 + third), 1e-12);
 	CHECK_NEAR(term(&s, "SCAM"), 0.8 * log(1 + third), 1e-12);
@@ -93,7 +93,7 @@ static void test_every_term(void)
 	v[1].yes_at = TIME_NONE; /* two yes of one reporter are one */
 	v[2].yes_at = v[3].yes_at = noon;
 	v[0].yes_at = TIME_NONE;
-	score_votes(&weights, v, 4, TIME_NONE, &s);
+	score_votes(&weights, v, 4, TIME_NONE, NULL, &s);
 	CHECK_NEAR(term(&s, "CONTACT"), 0, 0);
 }
 
@@ -104,16 +104,16 @@ static void test_windows(void)
 
 	v[0] = vote_at(1, noon);
 	v[1] = vote_at(2, noon - 24 * US_PER_HOUR); /* (as_of - 24 h, as_of]: just outside */
-	score_votes(&weights, v, 2, TIME_NONE, &s);
+	score_votes(&weights, v, 2, TIME_NONE, NULL, &s);
 	CHECK_NEAR(term(&s, "VELOCITY"), 0, 0);
 	v[1] = vote_at(2, noon - 24 * US_PER_HOUR + 1);
-	score_votes(&weights, v, 2, TIME_NONE, &s);
+	score_votes(&weights, v, 2, TIME_NONE, NULL, &s);
 	CHECK_NEAR(term(&s, "VELOCITY"), 0.4 * log(2), 1e-12);
 	v[1] = vote_at(2, noon - 240 * US_PER_HOUR);
-	score_votes(&weights, v, 2, TIME_NONE, &s);
+	score_votes(&weights, v, 2, TIME_NONE, NULL, &s);
 	CHECK_NEAR(term(&s, "SPREAD"), 0, 0);
 	v[1] = vote_at(2, noon - 240 * US_PER_HOUR + 1);
-	score_votes(&weights, v, 2, TIME_NONE, &s);
+	score_votes(&weights, v, 2, TIME_NONE, NULL, &s);
 	CHECK_NEAR(term(&s, "SPREAD"), 0.3 * log(2), 1e-12);
 }
 
@@ -124,11 +124,11 @@ static void test_floor(void)
 
 	v[0] = vote_at(1, noon);
 	v[1] = vote_at(2, noon + US_PER_HOUR);
-	score_votes(&weights, v, 2, noon, &s); /* at the floor still counts */
+	score_votes(&weights, v, 2, noon, NULL, &s); /* at the floor still counts */
 	CHECK_NEAR(term(&s, "VELOCITY"), 0.4 * log(2), 1e-12);
-	score_votes(&weights, v, 2, noon + 1, &s);
+	score_votes(&weights, v, 2, noon + 1, NULL, &s);
 	CHECK_NEAR(term(&s, "REPORTERS"), 1.6 * log(2), 1e-12);
-	score_votes(&weights, v, 2, noon + 2 * US_PER_HOUR, &s);
+	score_votes(&weights, v, 2, noon + 2 * US_PER_HOUR, NULL, &s);
 	CHECK_INT(s.terms, 0);
 	CHECK_INT(s.as_of, TIME_NONE);
 }
@@ -163,12 +163,12 @@ static void test_any_order(void)
 			v[i].scam = rnd(&seed, 2) == 1;
 			v[i].text_score = (float)rnd(&seed, 100) / 100;
 		}
-		score_votes(&weights, v, n, TIME_NONE, &a);
+		score_votes(&weights, v, n, TIME_NONE, NULL, &a);
 		/* Other numbers for the same reporters, another order. */
 		for (size_t i = 0; i < n; i++)
 			v[i].reporter = (int64_t)((uint64_t)v[i].reporter ^ mask);
 		shuffle(&seed, v, n);
-		score_votes(&weights, v, n, TIME_NONE, &b);
+		score_votes(&weights, v, n, TIME_NONE, NULL, &b);
 		CHECK_INT(a.terms, b.terms);
 		CHECK_INT(a.as_of, b.as_of);
 		if (!CHECK(memcmp(&a.value, &b.value, sizeof(a.value)) == 0))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
-from . import forged, ladder, numbers, records, rules, votes
+from . import campaigns, forged, ladder, numbers, records, rules, votes
 from . import model as models
 
 SERVICES = ("sms", "voice")
@@ -76,6 +76,8 @@ class Judgement:
         self.claims = {}  # report id -> identity
         self.noted = collections.Counter()  # (topic, partition) -> facts that were understood
         self.contacts = {}  # report id -> (place, matched, origin) of the last contact fact
+        self.says = set()  # (sketch, place, reporter, verified)
+        self.campaigns_of = None
         self.votes = collections.defaultdict(lambda: collections.defaultdict(votes.Vote))
         self.cases = {}  # (scope, value, service, class) -> [reports, first received_at]
         self.totals = collections.defaultdict(collections.Counter)  # (topic, partition) -> disposition -> count
@@ -147,13 +149,22 @@ class Judgement:
         if weight is not None:
             score = verdict.score if verdict.label in ("spam", "scam") else 0.0
             self.votes[key][report.reporter, votes.day_of(report.received_at)].add(report, reason, weight, scam, score, domestic)
+        drawn = campaigns.sketch(self.world.pack.folded(report.content)) if weight is not None and report.content else None
+        if drawn is not None:
+            self.says.add((drawn, key, report.reporter, report.verified))
+            self.campaigns_of = None
         case = self.cases.setdefault((*key, "scam" if scam else "nuisance"), [0, report.received_at])
         case[0] += 1
         case[1] = min(case[1], report.received_at)
         return it("accepted", reason, weight, scam, verdict)
 
+    def campaigns(self):
+        if self.campaigns_of is None:
+            self.campaigns_of = campaigns.Campaigns(self.says)
+        return self.campaigns_of
+
     def standing(self, key):
-        return Standing(*votes.score_of(votes.in_sight(self.votes[key]), self.world.policy))
+        return Standing(*votes.score_of(votes.in_sight(self.votes[key]), self.world.policy, campaign=self.campaigns().levels.get(key, 0)))
 
     def climb(self, key, klass):
         who = self.attribution(key)

@@ -49,6 +49,9 @@ class Pack:
                 self.words.update((w, w) for w in meaning.split(" "))
         self.version = "+".join(names)
 
+    def folded(self, content):
+        return folding.fold(folding.cut(content), self.table, self.words)
+
     def verdict(self, content):
         if content == b"":
             return Verdict("", 0.0, [])

@@ -88,7 +88,7 @@ def weigh(report, domestic, late_after, trust=1.0):
     return "counted", trust
 
 
-def score_of(votes, policy, floor=None):
+def score_of(votes, policy, floor=None, campaign=0):
     """votes: {(reporter, day): Vote} of one sender and service. (score, as_of, terms {name: weight}, number of votes that weigh)."""
     part = {k: v for k, v in votes.items() if v.weight > 0 and (floor is None or v.first_at >= floor)}
     if not part:
@@ -117,6 +117,7 @@ def score_of(votes, policy, floor=None):
         "TEXT": p["text"] * max(v.text_score for v in part.values()),
         "CLAIM": p["claim"] * max(v.claim_score for v in part.values()),
         "CONTACT": p["contact"] if contacts >= policy["legs"]["contact_yes"] else 0.0,
+        "CAMPAIGN": p["campaign"] * campaign / 4,
     }
     terms = {k: v for k, v in terms.items() if v != 0}
     score = 1 / (1 + math.exp(-(p["bias"] + sum(terms.values()))))
