@@ -367,7 +367,7 @@ static enum rc api_new(const struct api_settings *s, struct api **out, struct er
 	a->answers = answers_new();
 	a->notes = notes_new();
 	const char *dir = conf_text(s->conf, "api.console");
-	a->console = s->machines_only ? NULL : console_new(*dir != '\0' ? dir : KHIEN_CONSOLE_DIR);
+	a->console = s->machines_only ? NULL : console_new(*dir != '\0' ? dir : s->console_dir);
 	if (a->console == NULL && *dir != '\0' && !s->machines_only)
 		return err_set(e, RC_INVALID, "api.console: %s holds no built console", dir);
 	a->alarm_s = conf_int(s->conf, "feed.alarm");

@@ -17,6 +17,8 @@ struct api_settings {
 		const char *why, struct slice record, char *answer, size_t room, struct err *e);
 	void *retry_arg;
 	bool machines_only; /* a process of other roles: health, readiness and metrics, and no list */
+	const char *
+		console_dir; /* where the built console is when api.console does not say; it may be missing */
 };
 
 struct api;

@@ -73,6 +73,7 @@ void app_notify(const char *state);
 int64_t app_watchdog_us(void);
 /* Folder of the schema's files: of the installation this program is part of, else of the sources it was built from. */
 const char *app_sql_dir(void);
+const char *app_console_dir(void);
 /* Set by SIGTERM and SIGINT once app_signals was called; counts SIGHUPs. */
 extern volatile int app_stop, app_hups;
 void app_signals(void);

@@ -37,19 +37,32 @@ int64_t app_watchdog_us(void)
 }
 
 /* Beside an installed program, else where it was built. */
-const char *app_sql_dir(void)
+static const char *shared_dir(const char *name, const char *built, char dir[4200])
 {
-	static char dir[4200];
 	char exe[4096];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 
 	if (n <= 0)
-		return KHIEN_SQL_DIR;
+		return built;
 	exe[n] = '\0';
 	char *last = strrchr(exe, '/');
 	if (last == NULL)
-		return KHIEN_SQL_DIR;
+		return built;
 	*last = '\0';
-	(void)snprintf(dir, sizeof(dir), "%s/../share/khien/sql", exe);
-	return access(dir, R_OK | X_OK) == 0 ? dir : KHIEN_SQL_DIR;
+	(void)snprintf(dir, 4200, "%s/../share/khien/%s", exe, name);
+	return access(dir, R_OK | X_OK) == 0 ? dir : built;
+}
+
+const char *app_sql_dir(void)
+{
+	static char dir[4200];
+
+	return shared_dir("sql", KHIEN_SQL_DIR, dir);
+}
+
+const char *app_console_dir(void)
+{
+	static char dir[4200];
+
+	return shared_dir("console", KHIEN_CONSOLE_DIR, dir);
 }

@@ -91,7 +91,7 @@ static enum rc start_and_serve(const struct conf *c, const struct roles *roles, 
 	snprintf(instance, sizeof(instance), "%s-%d", host, (int)getpid());
 	struct engine_settings s = {c, &clk_system, keys, plan, instance, &app_stop};
 	struct api_settings as = {c, &clk_system, keys, plan, engine_ready, &app_stop,
-		engine_retry_json, &s, !roles->api};
+		engine_retry_json, &s, !roles->api, app_console_dir()};
 	rc = api_start(&as, &api, e);
 	if (rc == RC_OK)
 		log_info("app", "listening port=%d", api_port(api));
