@@ -47,7 +47,7 @@ static const struct known *episode_at(struct before b, int64_t decided_at)
 	return NULL;
 }
 
-static bool is(const char *a, const char *b)
+static bool same(const char *a, const char *b)
 {
 	return strcmp(a, b != NULL ? b : "") == 0;
 }
@@ -56,16 +56,17 @@ static bool is(const char *a, const char *b)
  * spares it what is known to be in vain. */
 static bool says_nothing_new(const struct known *k, const struct decided *x)
 {
-	if (is(k->state, "lifted"))
+	if (same(k->state, "lifted"))
 		return true;
 	if (k->until != x->until || k->rung != x->rung || k->reporters != x->reporters ||
-		k->matched != x->matched || !is(k->action, x->action))
+		k->matched != x->matched || !same(k->action, x->action))
 		return false;
-	if (is(k->state, "ended") && is(x->state, "expired"))
+	if (same(k->state, "ended") && same(x->state, "expired"))
 		return true;
-	if (is(k->state, "admitted") && !is(x->state, "expired") && !is(x->reason, "protected"))
+	if (same(k->state, "admitted") && !same(x->state, "expired") &&
+		!same(x->reason, "protected"))
 		return true;
-	return is(k->state, x->state) && is(k->reason, x->reason);
+	return same(k->state, x->state) && same(k->reason, x->reason);
 }
 
 static bool something_new(const struct touched *t, enum report_class c, struct before b)
@@ -265,23 +266,6 @@ static enum rc send_superseded(struct ledger *l, const struct docket *d, int *se
 	return pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
 }
 
-static int by_place(const void *a, const void *b)
-{
-	const struct touched *x = a, *y = b;
-
-	if (x->sender_id != y->sender_id)
-		return x->sender_id < y->sender_id ? -1 : 1;
-	return (int)x->service - (int)y->service;
-}
-
-const struct touched *touched_at(
-	const struct touched *t, size_t n, int64_t sender_id, enum service service)
-{
-	struct touched key = {.sender_id = sender_id, .service = service};
-
-	return bsearch(&key, t, n, sizeof(*t), by_place);
-}
-
 static enum rc recv_episodes(struct ledger *l, const struct touched *t, size_t n, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
@@ -366,19 +350,20 @@ static bool hopes_nothing_new(const struct hope *h, struct before b)
 	if (k == NULL)
 		return !h->want;
 	return h->want && k->until == h->until && k->decided_at == h->decided_at &&
-		k->rung == h->rung && is(k->action, h->detail) &&
-		(is(k->state, "admitted") ? !is(h->reason, "protected")
-					  : is(k->state, h->state) && is(k->reason, h->reason));
+		k->rung == h->rung && same(k->action, h->detail) &&
+		(same(k->state, "admitted")
+				? !same(h->reason, "protected")
+				: same(k->state, h->state) && same(k->reason, h->reason));
 }
 
 /* A count without its leg is no episode, so that no action tells of it. */
 static void note_one_leg(struct ledger *l, const struct ruling *v, const struct hope *h)
 {
-	bool is_held = h->want && is(h->reason, "one_leg"), was_held = false;
+	bool is_held = h->want && same(h->reason, "one_leg"), was_held = false;
 
 	for (size_t i = 0; i < v->before.n; i++)
-		was_held =
-			was_held || (v->before.at[i].wish && is(v->before.at[i].reason, "one_leg"));
+		was_held = was_held ||
+			(v->before.at[i].wish && same(v->before.at[i].reason, "one_leg"));
 	if (is_held == was_held)
 		return;
 	note_sender(&l->audit, is_held ? "held" : "withdrawn", v);
@@ -390,11 +375,11 @@ static void note_one_leg(struct ledger *l, const struct ruling *v, const struct 
  * can report without end could set a sender free. */
 static bool out_of_sight(const struct ruling *v, const struct hope *h)
 {
-	if (!v->t->cut || (h->want && is(h->state, "wanted")))
+	if (!v->t->cut || (h->want && same(h->state, "wanted")))
 		return false;
 	for (size_t i = 0; i < v->before.n; i++)
-		if (v->before.at[i].wish && is(v->before.at[i].state, "admitted"))
-			return !is(h->reason != NULL ? h->reason : "", "protected");
+		if (v->before.at[i].wish && same(v->before.at[i].state, "admitted"))
+			return !same(h->reason != NULL ? h->reason : "", "protected");
 	return false;
 }
 

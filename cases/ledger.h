@@ -129,6 +129,12 @@ int64_t fact_stamp(struct fact_clock *c, const struct filing *f);
 	  ".\"offset\", " t                                                         \
 	  ".part) < (excluded.stamped_at, excluded.\"offset\", excluded.part) END"
 
+/* The touched sender and service; NULL: the batch does not touch it. */
+const struct touched *touched_at(
+	const struct touched *t, size_t n, int64_t sender_id, enum service service);
+/* "8491*****78"; a name as it is. Borrowed from either. */
+const char *masked_sender(const struct sender *s, char room[MASKED_TEXT]);
+
 /* claim.c: fence, control, ids. Sends its statements; the answers settle dispositions and outcome numbers. */
 struct claims;
 MUST_USE enum rc claims_send(struct ledger *l, const struct ledger_settings *s,
@@ -193,8 +199,6 @@ void case_new_id(char out[CASE_ID]);
 const struct kase *case_of(const struct work *w, size_t touched, enum report_class c);
 /* When the ladder of a class begins to count, once it left observe; else TIME_NONE. */
 int64_t case_counting(const struct touched *t, enum report_class c);
-/* "8491*****78"; a name as it is. Borrowed from either. */
-const char *masked_sender(const struct sender *s, char room[MASKED_TEXT]);
 
 /* forged.c: cases of senders whose number or name somebody else uses. Sent and received like the other cases. */
 MUST_USE enum rc forged_send(struct ledger *l, const struct ledger_settings *s,
@@ -204,9 +208,6 @@ MUST_USE enum rc forged_recv(
 	struct ledger *l, const struct touched *t, size_t n, int sent, struct err *e);
 
 /* actions.c: what was decided, and the wishes that follow. */
-/* The touched sender and service; NULL: the batch does not touch it. */
-const struct touched *touched_at(
-	const struct touched *t, size_t n, int64_t sender_id, enum service service);
 struct ruling;
 struct docket {
 	struct ruling *at;
