@@ -1,5 +1,5 @@
 // Shortcuts: what each does is registered by whoever shows it, and the help overlay lists what is registered. They can be switched off (WCAG 2.1.4).
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 
 const table = new Map();
 let prefix = "";
@@ -10,7 +10,8 @@ export const listed = () => [...table.entries()].map(([key, v]) => ({ key, label
 
 // keys: {"j": ["label", function], "g t": …}; the newest registration of a key counts.
 export function useKeys(keys, when = []) {
-  useEffect(() => {
+  // with the drawing itself: what is seen is what a key acts on
+  useLayoutEffect(() => {
     const mine = Object.entries(keys).map(([key, [label, run]]) => [key, { label, run }]);
     for (const [key, v] of mine) table.set(key, [...(table.get(key) || []), v]);
     return () => {

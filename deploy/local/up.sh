@@ -159,7 +159,7 @@ prepare() {
 	[ -z "$KAFKA" ] || answers "${KAFKA%:*}" "${KAFKA##*:}" || die "nothing answers at $KAFKA"
 	if [ -n "$FRESH" ]; then
 		"$HERE/stand.sh" destroy --dir "$DIR/stand"
-		rm -rf "$DIR"/{keys,reports,sending,sent,token,khien.yaml,active,audit-heads.log}
+		rm -rf "$DIR"/{keys,reports,sending,sent,token,console-password,khien.yaml,active,audit-heads.log}
 	fi
 }
 
@@ -335,6 +335,21 @@ caught_up() {
 	"$HERE/summary.py" wait "$now" 60
 }
 
+# A person for the demonstration's console, with a password of its own that stays in the folder.
+console_user() {
+	local password
+	[ -e "$TOP/build/console/built" ] || return 0
+	if [ ! -s "$DIR/console-password" ] || ! "$KHIEN" user list -c "$DIR/khien.yaml" 2>/dev/null | grep -q '"demo"'; then
+		password=$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
+		printf '%s\n' "$password" | "$KHIEN" user create -c "$DIR/khien.yaml" --name demo --role supervisor >"$DIR/user.log" 2>&1 || {
+			cat "$DIR/user.log" >&2
+			return 0
+		}
+		(umask 077 && printf '%s\n' "$password" >"$DIR/console-password")
+	fi
+	printf '\nThe console: http://127.0.0.1:%s/  name demo, password %s\n' "$PORT" "$(<"$DIR/console-password")"
+}
+
 print_lines() {
 	local token auth=() name value
 	token=$(cat "$DIR/token" 2>/dev/null || true)
@@ -346,6 +361,7 @@ print_lines() {
 		}
 		(umask 077 && printf '%s\n' "$token" >"$DIR/token")
 	fi
+	console_user
 	while IFS='=' read -r name value; do local "$name=$value"; done < <("$HERE/summary.py" pick)
 	if [ -n "$ONCE" ]; then
 		printf '\nWhat to ask it; with --once it ends now, so start it by ./dev up first:\n'

@@ -82,7 +82,7 @@ function Reports({ id, me, tick }) {
 function Timeline({ events, of }) {
   const rows = [
     { at: of.first_at, text: t("timeline.first") },
-    ...of.actions.map((a) => ({ at: a.decided_at, text: `${word("action", a.action)} · ${word("wish", a.state)}`, who: a.origin, why: a.reason })),
+    ...of.actions.map((a) => ({ at: a.decided_at, text: `${word("action", a.action)} · ${word("wish", a.state)}`, who: a.origin, why: word("held", a.reason) })),
     ...of.appeals.map((a) => ({ at: a.opened_at, text: t("timeline.appeal"), who: a.opened_by, why: a.grounds })),
     ...events.map((e) => ({ at: e.at, text: `${word("event", e.event)}${e.to !== e.from ? ` → ${word("state", e.to)}` : ""}`, who: e.actor, why: e.reason })),
   ].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
