@@ -289,3 +289,20 @@ def test_an_order_is_taken_in(open_page, world, tmp_path):
     second.see("không hợp lệ")
     wait_for("the list", lambda: world.lookup(items[0], "sms").status_code == 200)
     assert second.violations() == []
+
+
+def test_a_record_is_taken_out_of_quarantine(open_page, world):
+    p = open_page("lan")
+    p.page.wait_for_selector("nav")
+    p.keys("g", "q")
+    p.page.get_by_role("button", name="Thử lại").click()
+    p.page.fill("dialog textarea", "có thể đã sửa bộ đọc")
+    p.keys("Control+Enter")
+    p.page.wait_for_selector("dialog .problem")  # it is as little understood as before
+    p.keys("Escape")
+    p.page.get_by_role("button", name="Bỏ", exact=True).click()
+    p.page.fill("dialog textarea", "rác")
+    p.keys("Control+Enter")
+    p.see("đã bỏ")
+    assert world.site.one("SELECT state FROM quarantine")["state"] == "dropped"
+    assert p.violations() == []

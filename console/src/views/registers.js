@@ -58,17 +58,28 @@ export function Feeds({ tick }) {
     ${(drift.data?.consumers || []).filter((c) => c.alarm && Object.keys(c.findings || {}).length).map((c) => html`<section><h2>${c.consumer}</h2><pre>${JSON.stringify(c.findings, null, 1)}</pre></section>`)}`;
 }
 
-export function Quarantine({ tick }) {
+export function Quarantine({ me, tick }) {
   const list = useList("/v1/quarantine", tick);
-  return html`<h1>${t("nav.quarantine")}</h1><p class="quiet">${t("quarantine.what")}</p>
+  const [asking, setAsking] = useState(null);
+  const [told, setTold] = useState("");
+  const may = ["supervisor", "admin"].includes(me.role);
+  const send = async ({ reason }) => {
+    const q = asking.of;
+    const got = await write("POST", `/v1/quarantine/${[q.source, q.topic, q.partition, q.offset].map(encodeURIComponent).join("/")}`, { action: asking.action, why: reason }, { once: false });
+    setTold(`${q.topic}/${q.partition}/${q.offset}: ${word("quarantineState", got.state || "retried")}`);
+    setAsking(null);
+    list.reload();
+  };
+  return html`<h1>${t("nav.quarantine")}</h1><p class="quiet">${t("quarantine.what")}</p><p role="status">${told}</p>
     ${!list.data ? html`<${Waiting} of=${list} />` : html`<${Table} label=${t("nav.quarantine")} rows=${list.data.items} columns=${[
       { title: t("at"), cell: (q) => shortMoment(q.at) },
       { title: t("reason"), cell: (q) => word("quarantined", q.reason) },
       { title: t("quarantine.detail"), cell: (q) => q.detail },
       { title: t("quarantine.record"), cell: (q) => `${q.topic}/${q.partition}/${q.offset}` },
       { title: t("quarantine.size"), num: true, cell: (q) => number(q.size) },
-      { title: t("state"), cell: (q) => word("quarantineState", q.state) },
-    ]} />${list.more}`}`;
+      { title: t("state"), cell: (q) => html`${word("quarantineState", q.state)} ${may && q.state === "open" && html`<span class="row"><button onClick=${() => setAsking({ of: q, action: "retry" })}>${t("quarantine.retry")}</button><button onClick=${() => setAsking({ of: q, action: "drop" })}>${t("quarantine.drop")}</button></span>`}` },
+    ]} />${list.more}`}
+    ${asking && html`<${Dialog} title=${t(asking.action === "retry" ? "quarantine.retry" : "quarantine.drop")} submit=${t(asking.action === "retry" ? "quarantine.retry" : "quarantine.drop")} onSubmit=${send} onClose=${() => setAsking(null)}><${Reason} /><//>`}`;
 }
 
 function Artifact({ path, title, tick }) {
