@@ -67,7 +67,7 @@ enum rc copy_send(struct projection *p, const struct slice *argv, size_t argc, s
 	enum rc rc = failed(p, redis_send(p->r, argv, argc, e));
 
 	if (rc == RC_OK && redis_pending(p->r) >= COPY_WINDOW)
-		rc = copy_drain(p, 0, e);
+		rc = copy_drain(p, COPY_WINDOW / 2, e);
 	return rc;
 }
 

@@ -6,7 +6,7 @@
 
 #define COPY_KEY 64         /* room of a key: blk:<service>:<scope>:<value> */
 #define COPY_TTL_AFTER_S 60 /* a net only: readers compare until themselves, the keeper removes */
-#define COPY_WINDOW 1000    /* commands in flight */
+#define COPY_WINDOW 8192    /* commands in flight, at most */
 
 struct projection {
 	char *url;
@@ -23,7 +23,8 @@ MUST_USE enum rc copy_do(struct projection *p, const struct slice *argv, size_t 
 /* The text at a key; anything else that is there reads as nothing. */
 MUST_USE enum rc copy_get(
 	struct projection *p, struct slice key, struct redis_reply *out, struct err *e);
-/* Queues a command; every COPY_WINDOW the answers are taken. The first error answer is the failure. */
+/* Queues a command; when COPY_WINDOW are in flight the answers of the older half are taken, so that the server never stands still for
+ * us. The first error answer is the failure. */
 MUST_USE enum rc copy_send(
 	struct projection *p, const struct slice *argv, size_t argc, struct err *e);
 /* Takes all answers but the last `keep`. */

@@ -8,7 +8,7 @@
 #include "blocklist/redis_copy.h"
 
 #define PAGE_ROWS 5000
-#define SCAN_COUNT SLICE("1000")
+#define SCAN_COUNT SLICE("5000")
 #define MARKER_KEY SLICE("blk:rebuild") /* who is writing the copy; the last one to say so wins */
 #define KEYS_CAP (16UL * 1024 * 1024)   /* of one answer of SCAN */
 
