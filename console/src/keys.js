@@ -29,7 +29,10 @@ const typing = (e) => /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName) && e.ta
 export function handleKey(e) {
   if (!enabled() || e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
   if (typing(e)) {
-    if (e.key === "Escape") e.target.blur();
+    if (e.key === "Escape") {
+      e.preventDefault(); // Chromium would empty a search field
+      e.target.blur();
+    }
     return;
   }
   const key = prefix ? `${prefix} ${e.key}` : e.key;

@@ -129,7 +129,10 @@ def test_a_scam_wave_by_keyboard(open_page, world):
     p.keys("Escape")
     p.page.wait_for_function("n => document.querySelectorAll('a.case').length === n", arg=len(WAVE) - 1)
     p.keys("X")
-    p.page.wait_for_selector("tr.picked")
+    try:
+        p.page.wait_for_selector("tr.picked", timeout=5000)
+    except Exception as e:
+        raise AssertionError(p.page.evaluate("() => [document.activeElement.outerHTML.slice(0, 200), document.querySelector('[data-search]').value, document.querySelectorAll('a.case').length, document.querySelector('.bulk').innerText, document.querySelectorAll('dialog').length].join(' # ')")) from e
     p.decide("u", "cùng một chiến dịch")
     p.see(f"Xong {len(WAVE) - 1} trên {len(WAVE) - 1}.")
     for sender in WAVE:
