@@ -86,12 +86,6 @@ void kafka_producer_close(struct kafka_producer *p)
 	free(p);
 }
 
-static void headers_own(rd_kafka_headers_t **h)
-{
-	if (*h != NULL)
-		rd_kafka_headers_destroy(*h);
-}
-
 static enum rc refused(
 	struct kafka_producer *p, rd_kafka_error_t *error, const char *topic, struct err *e)
 {
@@ -114,7 +108,7 @@ static enum rc refused(
 enum rc kafka_send(struct kafka_producer *p, const char *topic, int32_t partition, struct slice key,
 	struct slice value, const char *const *headers, struct err *e)
 {
-	__attribute__((cleanup(headers_own))) rd_kafka_headers_t *h = NULL;
+	CLEAN(kafka_headers_own_) rd_kafka_headers_t *h = NULL;
 	rd_kafka_vu_t vus[6];
 	size_t n = 0;
 	rd_kafka_error_t *error;

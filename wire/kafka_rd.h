@@ -38,6 +38,34 @@ static inline void kafka_parts_own_(rd_kafka_topic_partition_list_t **l)
 /* A partition list that is not freed makes rd_kafka_destroy wait for ever. */
 #define KAFKA_PARTS_OWN __attribute__((cleanup(kafka_parts_own_)))
 
+/* The others as CLEAN(kafka_queue_own_) rd_kafka_queue_t *q = NULL; */
+#define CLEAN(f) __attribute__((cleanup(f)))
+static inline void kafka_metadata_own_(const struct rd_kafka_metadata **md)
+{
+	if (*md != NULL)
+		rd_kafka_metadata_destroy(*md);
+}
+static inline void kafka_headers_own_(rd_kafka_headers_t **h)
+{
+	if (*h != NULL)
+		rd_kafka_headers_destroy(*h);
+}
+static inline void kafka_queue_own_(rd_kafka_queue_t **q)
+{
+	if (*q != NULL)
+		rd_kafka_queue_destroy(*q);
+}
+static inline void kafka_event_own_(rd_kafka_event_t **ev)
+{
+	if (*ev != NULL)
+		rd_kafka_event_destroy(*ev);
+}
+static inline void kafka_options_own_(rd_kafka_AdminOptions_t **o)
+{
+	if (*o != NULL)
+		rd_kafka_AdminOptions_destroy(*o);
+}
+
 /* Configuration from settings: first `defaults`, then the settings and their extra properties, then
  * `fixed`, which an extra property must not name. `opaque` reaches the callbacks.
  * `s` NULL: a handle that talks to no broker. */

@@ -21,35 +21,10 @@ static void error_own(rd_kafka_error_t **error)
 	if (*error != NULL)
 		rd_kafka_error_destroy(*error);
 }
-static void headers_own(rd_kafka_headers_t **h)
-{
-	if (*h != NULL)
-		rd_kafka_headers_destroy(*h);
-}
-static void queue_own(rd_kafka_queue_t **q)
-{
-	if (*q != NULL)
-		rd_kafka_queue_destroy(*q);
-}
-static void event_own(rd_kafka_event_t **ev)
-{
-	if (*ev != NULL)
-		rd_kafka_event_destroy(*ev);
-}
-static void options_own(rd_kafka_AdminOptions_t **o)
-{
-	if (*o != NULL)
-		rd_kafka_AdminOptions_destroy(*o);
-}
 static void resource_own(rd_kafka_ConfigResource_t **r)
 {
 	if (*r != NULL)
 		rd_kafka_ConfigResource_destroy(*r);
-}
-static void metadata_own(const struct rd_kafka_metadata **md)
-{
-	if (*md != NULL)
-		rd_kafka_metadata_destroy(*md);
 }
 static void message_own(rd_kafka_message_t **m)
 {
@@ -60,14 +35,12 @@ static void consumer_own(rd_kafka_t **rk)
 {
 	kafka_destroy(*rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, KAFKA_CLOSE_MS); /* in no group */
 }
-#define CLEAN(f) __attribute__((cleanup(f)))
-
 /* --- the topic */
 
 /* All topics are asked for: asking for one by name can create it. */
 static enum rc count_partitions(struct kafka_table *t, struct err *e)
 {
-	CLEAN(metadata_own) const struct rd_kafka_metadata *md = NULL;
+	CLEAN(kafka_metadata_own_) const struct rd_kafka_metadata *md = NULL;
 	rd_kafka_resp_err_t rk_err = rd_kafka_metadata(t->rk, 1, NULL, &md, t->timeout_ms);
 
 	if (rk_err != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -120,14 +93,14 @@ static enum rc check_policy(struct kafka_table *t, rd_kafka_event_t *ev, struct 
 
 static enum rc ask_policy(struct kafka_table *t, struct err *e)
 {
-	CLEAN(queue_own) rd_kafka_queue_t *q = rd_kafka_queue_new(t->rk);
-	CLEAN(options_own)
+	CLEAN(kafka_queue_own_) rd_kafka_queue_t *q = rd_kafka_queue_new(t->rk);
+	CLEAN(kafka_options_own_)
 	rd_kafka_AdminOptions_t *options =
 		rd_kafka_AdminOptions_new(t->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
 	CLEAN(resource_own)
 	rd_kafka_ConfigResource_t *resource =
 		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, t->topic);
-	CLEAN(event_own) rd_kafka_event_t *ev = NULL;
+	CLEAN(kafka_event_own_) rd_kafka_event_t *ev = NULL;
 	char why[256];
 
 	(void)rd_kafka_AdminOptions_set_request_timeout(options, t->timeout_ms, why, sizeof(why));
@@ -257,7 +230,7 @@ int32_t kafka_table_home(const struct kafka_table *t, struct slice key)
 static enum rc put(struct kafka_table *t, int32_t partition, struct slice key, struct slice value,
 	const char *const *headers, struct err *e)
 {
-	CLEAN(headers_own) rd_kafka_headers_t *h = rd_kafka_headers_new(8);
+	CLEAN(kafka_headers_own_) rd_kafka_headers_t *h = rd_kafka_headers_new(8);
 	CLEAN(error_own) rd_kafka_error_t *error = NULL;
 
 	for (; headers != NULL && headers[0] != NULL; headers += 2)

@@ -3,34 +3,10 @@
  * create topics on request. */
 #include "wire/kafka_rd.h"
 
-static void metadata_own(const struct rd_kafka_metadata **md)
-{
-	if (*md != NULL)
-		rd_kafka_metadata_destroy(*md);
-}
-
 static void new_topic_own(rd_kafka_NewTopic_t **t)
 {
 	if (*t != NULL)
 		rd_kafka_NewTopic_destroy(*t);
-}
-
-static void options_own(rd_kafka_AdminOptions_t **o)
-{
-	if (*o != NULL)
-		rd_kafka_AdminOptions_destroy(*o);
-}
-
-static void queue_own(rd_kafka_queue_t **q)
-{
-	if (*q != NULL)
-		rd_kafka_queue_destroy(*q);
-}
-
-static void event_own(rd_kafka_event_t **ev)
-{
-	if (*ev != NULL)
-		rd_kafka_event_destroy(*ev);
 }
 
 static void handle_own(rd_kafka_t **rk)
@@ -38,12 +14,10 @@ static void handle_own(rd_kafka_t **rk)
 	kafka_destroy(*rk, 0, KAFKA_ASK_MS);
 }
 
-#define CLEAN(f) __attribute__((cleanup(f)))
-
 /* RC_NONE: the brokers answer and do not have it. */
 static enum rc topic_there(rd_kafka_t *rk, const char *topic, struct err *e)
 {
-	CLEAN(metadata_own) const struct rd_kafka_metadata *md = NULL;
+	CLEAN(kafka_metadata_own_) const struct rd_kafka_metadata *md = NULL;
 	rd_kafka_resp_err_t rk_err = rd_kafka_metadata(rk, 1, NULL, &md, KAFKA_ASK_MS);
 
 	if (rk_err != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -87,11 +61,11 @@ static enum rc describe(const char *topic, int partitions, const char *const *co
 
 static enum rc create(rd_kafka_t *rk, rd_kafka_NewTopic_t *t, const char *topic, struct err *e)
 {
-	CLEAN(queue_own) rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
-	CLEAN(options_own)
+	CLEAN(kafka_queue_own_) rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+	CLEAN(kafka_options_own_)
 	rd_kafka_AdminOptions_t *options =
 		rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-	CLEAN(event_own) rd_kafka_event_t *ev = NULL;
+	CLEAN(kafka_event_own_) rd_kafka_event_t *ev = NULL;
 	const rd_kafka_CreateTopics_result_t *result;
 	const rd_kafka_topic_result_t **topics = NULL;
 	rd_kafka_resp_err_t rk_err;
