@@ -1,5 +1,5 @@
 /* The running API: routes a request, checks its token, answers from memory at once or hands it to a thread with a database connection (work.c);
- * one thread follows the list and wakes long polls, one follows the tokens (tokens.c). Every failed request is one line in the log, without
+ * one thread follows the list and wakes long polls, one does the chores (chores.c). Every failed request is one line in the log, without
  * the path, which may name a number. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,120 +7,9 @@
 #include "api/private.h"
 
 #define STOP_WAIT_MS 5000
-#define TOKENS_OLD_US \
-	(5 * US_PER_S) /* what asks the database anyway believes nothing older; what is answered   \
-			* from memory is believed until the list itself is too old */
 #define LOG_LINES_PER_S 50
 #define FOLLOW_MS \
 	200 /* a release is told of at once; this is for what was missed, and for deadlines */
-
-/* ---- rights ---- */
-
-static bool role_allowed(const char *roles, const char *role)
-{
-	struct slice list = slice_str(roles);
-
-	if (strcmp(roles, "*") == 0)
-		return true;
-	for (struct slice one; slice_cut(&list, '|', &one);)
-		if (slice_eq(one, slice_str(role)))
-			return true;
-	return false;
-}
-
-static bool unauthorized(struct exchange *x)
-{
-	if (request_of(x)->route->lapi) {
-		lapi_error(x, 403, "access forbidden");
-		return false;
-	}
-	x_set_header(x, "WWW-Authenticate", "Bearer");
-	http_problem(x, 401, "Unauthorized",
-		"a valid token is needed: Authorization: Bearer … or Basic …, or X-Api-Key");
-	return false;
-}
-
-/* True: go on. False: answered. */
-static bool permitted(const struct api *a, struct exchange *x, const struct request *r)
-{
-	if (r->session && !session_write_good(a, x)) {
-		http_problem(x, 403, "Forbidden",
-			"a session's writes carry the header X-Csrf-Token, as /v1/me tells it");
-		return false;
-	}
-	if (r->route->lapi &&
-		((r->who.loopback && !x_loopback(x)) ||
-			!role_allowed(r->route->roles, r->who.role)))
-		return unauthorized(x);
-	if (r->who.loopback && !x_loopback(x)) {
-		http_problem(x, 403, "Forbidden", "this token works on loopback only");
-		return false;
-	}
-	if (!role_allowed(r->route->roles, r->who.role)) {
-		http_problem(x, 403, "Forbidden", "the role %s may not do this", r->who.role);
-		return false;
-	}
-	return true;
-}
-
-bool token_still_good(struct api *a, const struct request *r)
-{
-	uint8_t mac[SHA256_LEN];
-	struct token_who who;
-
-	keys_token_mac(a->s.keys, slice_str(r->token), mac);
-	return tokens_peek(a->tokens, mac, a->s.clk->now_us(a->s.clk), api_mono(a),
-		       a->stale_max_s * US_PER_S + TOKENS_OLD_US, &who) == RC_OK;
-}
-
-/* What is known of the token in memory. False: answered. */
-static bool recognise(struct api *a, struct exchange *x, struct request *r)
-{
-	struct slice token = token_given(x, r);
-	uint8_t mac[SHA256_LEN];
-
-	if (r->route->roles[0] == '\0') {
-		r->known = true;
-		return true;
-	}
-	if (token.len == 0 || !token_well_formed(token))
-		return unauthorized(x);
-	keys_token_mac(a->s.keys, token, mac);
-	int64_t old_max_us = r->route->place == LAST_GOOD ? INT64_MAX
-		: r->route->place == WITH_DATABASE || r->route->place == DESK
-		? TOKENS_OLD_US
-		: a->stale_max_s * US_PER_S + TOKENS_OLD_US;
-	bool used = x_header(x, "X-Khien-Background").ptr == NULL;
-	enum rc rc = (used ? tokens_get : tokens_peek)(
-		a->tokens, mac, a->s.clk->now_us(a->s.clk), r->started_us, old_max_us, &r->who);
-	if (rc == RC_DENIED)
-		return unauthorized(x);
-	r->known = rc == RC_OK;
-	return !r->known || permitted(a, x, r);
-}
-
-bool identify(struct api *a, struct pg *pg, struct exchange *x)
-{
-	struct request *r = request_of(x);
-	struct err e = {0};
-	uint8_t mac[SHA256_LEN];
-
-	if (r->known)
-		return true;
-	int64_t asked_us = api_mono(a);
-	enum rc rc = token_check(
-		pg, a->s.keys, slice_str(r->token), a->s.clk->now_us(a->s.clk), &r->who, &e);
-	if (rc != RC_OK && rc != RC_DENIED && rc != RC_NONE) {
-		answer_failure(x, rc, &e);
-		return false;
-	}
-	keys_token_mac(a->s.keys, slice_str(r->token), mac);
-	tokens_put(a->tokens, mac, asked_us, rc == RC_OK, &r->who);
-	if (rc != RC_OK)
-		return unauthorized(x);
-	r->known = true;
-	return permitted(a, x, r);
-}
 
 /* ---- a request's way ---- */
 
@@ -233,13 +122,6 @@ static void ended(void *arg, struct exchange *x, bool whole)
 }
 
 /* ---- following the list ---- */
-
-bool mirror_fresh(const struct api *a, struct list_mark *mark)
-{
-	int64_t synced;
-
-	return mirror_mark(a->mirror, mark, &synced) && api_mono(a) - synced < US_PER_S;
-}
 
 static void wake(struct api *a, struct pg *pg, struct list_mark *last)
 {
@@ -385,7 +267,7 @@ static enum rc start_threads(struct api *a, struct err *e)
 	if (a->s.machines_only)
 		return work_start(a) ? RC_OK : err_set(e, RC_FATAL, "no threads");
 	a->has_follower = pthread_create(&a->follower, NULL, follow, a) == 0;
-	a->has_reader = pthread_create(&a->reader, NULL, tokens_follow, a) == 0;
+	a->has_reader = pthread_create(&a->reader, NULL, chores_run, a) == 0;
 	if (a->has_follower && a->has_reader && work_start(a))
 		return RC_OK;
 	return err_set(e, RC_FATAL, "the API's threads cannot be started");

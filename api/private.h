@@ -144,7 +144,9 @@ bool token_well_formed(struct slice token);
 MUST_USE enum rc tokens_read(struct tokens *t, struct pg *pg, int64_t mono_us, struct err *e);
 MUST_USE enum rc tokens_touch(
 	struct tokens *t, struct pg *pg, int64_t now_us, int64_t mono_us, struct err *e);
-void *tokens_follow(void *api);
+
+/* ---- chores.c: a thread that works until the API stops ---- */
+void *chores_run(void *api);
 
 /* ---- given.c ---- */
 #define SESSION_COOKIE "khien_session"
@@ -190,6 +192,8 @@ void work_waits_at(struct api *a, int64_t after, bool wanted[]);
 void work_wake(struct api *a, int64_t release, bool other_list, int64_t mono_us);
 /* Whether the token of a request that needs one holds, asked in the ledger. False: answered. */
 bool identify(struct api *a, struct pg *pg, struct exchange *x);
+/* The same from what is known of the token in memory; where nothing is, known stays false and identify asks. False: answered. */
+bool recognise(struct api *a, struct exchange *x, struct request *r);
 
 /* ---- notes.c: who was given what ---- */
 enum note_kind { NOTE_FETCHED, NOTE_PULLED };

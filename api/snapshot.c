@@ -189,3 +189,10 @@ void handle_snapshot(struct api *a, struct pg *pg, struct exchange *x)
 	if (fresh.fd >= 0)
 		close(fresh.fd);
 }
+
+bool mirror_fresh(const struct api *a, struct list_mark *mark)
+{
+	int64_t synced;
+
+	return mirror_mark(a->mirror, mark, &synced) && api_mono(a) - synced < US_PER_S;
+}

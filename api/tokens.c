@@ -5,7 +5,6 @@
 
 #include "api/private.h"
 
-#define READ_EVERY_MS 1000
 #define TOUCH_EVERY_US (60 * US_PER_S)
 #define ASKED_SLOTS 1024
 #define BAD_FOR_US (60 * US_PER_S)
@@ -241,41 +240,4 @@ enum rc tokens_touch(
 	pg_array_done(&ids);
 	t->touched_us = mono_us;
 	return rc;
-}
-
-void *tokens_follow(void *arg)
-{
-	struct api *a = arg;
-	struct pg_options o = {.dsn = conf_text(a->s.conf, "database.dsn"),
-		.name = "khien-tokens",
-		.statement_timeout_ms = 5000};
-	struct pg *pg = NULL;
-	unsigned failures = 0;
-
-	while (!api_stopping(a)) {
-		struct err e = {0};
-		enum rc rc = RC_OK;
-		if (pg != NULL && pg_broken(pg))
-			pg_close(TAKE(pg));
-		if (pg == NULL)
-			rc = pg_open(&o, &pg, &e);
-		int64_t mono_us = api_mono(a); /* of before the question: later it is older */
-		if (rc == RC_OK)
-			rc = tokens_read(a->tokens, pg, mono_us, &e);
-		if (rc == RC_OK)
-			rc = tokens_touch(a->tokens, pg, a->s.clk->now_us(a->s.clk), mono_us, &e);
-		if (rc == RC_OK)
-			rc = notes_write(a->notes, pg, &e);
-		if (rc == RC_OK)
-			rc = acks_measure(a, pg, mono_us, &e);
-		if (rc == RC_OK)
-			rc = events_look(a, pg, &e);
-		if (rc != RC_OK && failures == 0)
-			log_warn("api", "the tokens cannot be read: %s", e.text);
-		failures = rc == RC_OK ? 0 : failures + 1;
-		wait_ms(rc == RC_OK ? READ_EVERY_MS : backoff_ms(failures, 50, READ_EVERY_MS),
-			&a->stopping);
-	}
-	pg_close(pg);
-	return NULL;
 }
