@@ -1,32 +1,11 @@
 /* Reads a text for evidence: links, phone numbers, accounts and chat handles, also hidden ones (docs/judgement.md section 2.4). A pure
  * function of the folded text, its way back and the packs' lists; linear. Which of it is suspicious is said by flags; what that
  * weighs is said by rules. */
-#include "classifier/extract.h"
+#include "classifier/reader.h"
 
 #define PATH_MAX_BYTES 200
 #define NAME_MAX_BYTES 64
 #define NEAR_BYTES 16
-
-/* Keeps an item unless it is kept already or there are enough. The value is copied. */
-void extract_put(struct reader *r, enum evidence_kind kind, struct slice value, unsigned flags,
-	const char *from, const char *to)
-{
-	if (r->n == BOUND_EVIDENCE)
-		return;
-	for (size_t i = 0; i < r->n; i++)
-		if (r->out[i].kind == kind && slice_eq(r->out[i].value, value))
-			return;
-	struct slice copy = arena_copy(r->arena, value);
-	if (copy.ptr == NULL) {
-		r->full_arena = true;
-		return;
-	}
-	size_t a = (size_t)(from - r->start), b = (size_t)(to - r->start);
-	while (b < r->f->text.len && b > 0 && r->f->map[b] == r->f->map[b - 1])
-		b++;
-	r->out[r->n++] =
-		(struct evidence){kind, flags, copy, r->f->map[a], r->f->map[b] - r->f->map[a]};
-}
 
 /* ---- links ---- */
 

@@ -1,5 +1,5 @@
 /* Phone numbers in a text, in digits with anything between or spelled out (docs/judgement.md section 2.4, numbers). */
-#include "classifier/extract.h"
+#include "classifier/reader.h"
 
 #define SPELLED_MAX 32
 

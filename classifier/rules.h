@@ -1,4 +1,4 @@
-/* Private to the room: what a pack is made of, shared by the files that read it (rules.c, rules_yaml.c), compile it (re_pcre2.c,
+/* Private to the room: what a pack is made of, shared by the files that read it (pack.c, rules_yaml.c), compile it (re_pcre2.c,
  * scan_hs.c) and run it (verdict.c). */
 #pragma once
 
@@ -173,7 +173,7 @@ bool fact_parse(struct slice s, enum wanted_fact *out);
 /* The first item that is so; NULL: none. */
 const struct evidence *fact_find(enum wanted_fact f, const struct evidence *e, size_t n);
 
-/* ---- rules.c ---- */
+/* ---- pack.c ---- */
 
 struct rule {
 	int64_t id;
@@ -225,6 +225,11 @@ struct pack {
 	size_t combination_words;
 	struct prefilter *folded, *raw; /* NULL: no rule of that kind */
 };
+
+/* ---- rules_try.c ---- */
+
+/* Complains about slow patterns, and about examples that do not match or that match what they must not. The prefilters are there. */
+MUST_USE enum rc rules_try(const struct pack *p, struct complaints *c, struct err *e);
 
 /* ---- rules_yaml.c ---- */
 

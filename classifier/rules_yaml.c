@@ -1,5 +1,5 @@
 /* Reads the documents of a rule folder into rules and combinations, with a complaint for everything that docs/rules.md does not allow.
- * What needs all rules at once (unique ids, combinations, patterns) is done in rules.c. */
+ * What needs all rules at once (unique ids, combinations, patterns) is done in pack.c. */
 #include <stdlib.h>
 
 #include "classifier/fold.h"
