@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define TEXT(x) #x
+#define NUMBER(x) TEXT(x)
 #define STASH 64 /* records that came out while the owner was busy */
 
 /* A partition that the group gave to us. */
@@ -30,8 +32,10 @@ struct kafka_consumer {
 	size_t count;
 	struct kafka_batch *batches;   /* those that hold messages of ours */
 	struct kafka_batch *gathering; /* the one that kafka_poll fills */
-	bool kept;                     /* the owner is busy: a rebalance waits */
-	bool overflowed; /* more came out meanwhile than is put aside: it is fetched again */
+	bool oversleeps;
+	size_t since_woken; /* records that came out */
+	bool kept;          /* the owner is busy: a rebalance waits */
+	bool overflowed;    /* more came out meanwhile than is put aside: it is fetched again */
 	int64_t kept_us;
 	rd_kafka_message_t *stash[STASH];
 	size_t stashed;
@@ -228,7 +232,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 static const struct kafka_property consumer_defaults[] = {
 	{"session.timeout.ms", "10000"},
 	{"topic.metadata.refresh.interval.ms", "10000"},
-	{"queued.min.messages", "20000"},
+	{"queued.min.messages", NUMBER(KAFKA_QUEUE)},
 	{"queued.max.messages.kbytes", "32768"},
 	{NULL, NULL},
 };
@@ -272,6 +276,7 @@ enum rc kafka_consumer_open(const struct kafka_settings *s, const char *const *t
 		return err_set(e, RC_INVALID, "kafka: a consumer needs a group and topics");
 	c->cb = cb;
 	c->arg = arg;
+	c->oversleeps = kafka_oversleeps();
 	rc = kafka_conf_make(s, consumer_defaults, consumer_fixed, c, &conf, e);
 	if (rc != RC_OK)
 		return rc;
@@ -281,6 +286,7 @@ enum rc kafka_consumer_open(const struct kafka_settings *s, const char *const *t
 		rd_kafka_conf_set(conf, "group.instance.id", s->instance, why, sizeof(why)) !=
 			RD_KAFKA_CONF_OK)
 		return err_set(e, RC_INVALID, "kafka: %s", why);
+	kafka_sleep_less(conf);
 	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rc = kafka_handle(RD_KAFKA_CONSUMER, TAKE(conf), &c->rk, e);
@@ -395,7 +401,29 @@ static enum rc keep(
 	rc = kafka_batch_add(b, &c->batches, m, e);
 	if (rc == RC_OK)
 		p->next = next;
+	c->since_woken++;
 	return rc;
+}
+
+/* Half a queue came out: it is time to fetch, where more is there. */
+static void see_to_fetch(struct kafka_consumer *c)
+{
+	KAFKA_PARTS_OWN rd_kafka_topic_partition_list_t *list = NULL;
+	int64_t high;
+
+	if (!c->oversleeps || c->since_woken < KAFKA_QUEUE / 2)
+		return;
+	c->since_woken = 0;
+	list = rd_kafka_topic_partition_list_new((int)c->count);
+	for (size_t i = 0; i < c->count; i++) {
+		const struct part *p = &c->parts[i];
+
+		if (!p->parked && kafka_high(c, p->topic, p->partition, &high) == RC_OK &&
+			p->next < high)
+			(void)rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
+	}
+	if (list->cnt > 0)
+		kafka_wake(c->rk, list);
 }
 
 static enum rc gather(struct kafka_consumer *c, int wait_ms, int linger_ms, size_t max_records,
@@ -407,8 +435,11 @@ static enum rc gather(struct kafka_consumer *c, int wait_ms, int linger_ms, size
 	while (b->count < max_records && b->bytes < max_bytes) {
 		int64_t left_us = end_us - clk_system.mono_us(&clk_system);
 		int left_ms = left_us > 0 ? (int)((left_us + 999) / 1000) : 0;
-		rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, left_ms);
+		rd_kafka_message_t *m;
 		enum rc rc;
+
+		see_to_fetch(c);
+		m = rd_kafka_consumer_poll(c->rk, left_ms);
 
 		if (m == NULL) {
 			if (left_ms == 0 || b->count > 0)

@@ -79,6 +79,11 @@ MUST_USE enum rc kafka_handle(
 void kafka_destroy(rd_kafka_t *rk, int flags, int64_t wait_ms);
 /* What to add to a refused authentication; "" when there is nothing to say. */
 const char *kafka_scram_hint(const char *reason);
+/* kafka_wake.c: the fetch goes on at once although librdkafka sleeps since its queue was full. `list`: the partitions of which more is there. */
+#define KAFKA_QUEUE 20000                     /* records that wait in a consumer's queue */
+void kafka_sleep_less(rd_kafka_conf_t *conf); /* where librdkafka has a setting */
+bool kafka_oversleeps(void);                  /* where it has none */
+void kafka_wake(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list);
 /* Can a broker be asked now? */
 bool kafka_answers(rd_kafka_t *rk, int wait_ms);
 

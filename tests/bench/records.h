@@ -9,11 +9,14 @@
 #include "ingest/ingest.h"
 
 #define BENCH_VARIANTS 10000
+#define BENCH_CONTENT                                                                                     \
+	"Chúc mừng quý khách đã trúng thưởng xe máy, vui lòng gọi ngay để nhận quà " \
+	"trong ngày"
+#define BENCH_SMS "V (0812345678) (" BENCH_CONTENT ")"
 
 static inline struct slice bench_record(struct arena *a, unsigned i)
 {
-	static const char text[] = "Chúc mừng quý khách đã trúng thưởng xe máy, vui lòng gọi ngay "
-				   "để nhận quà trong ngày";
+	static const char text[] = BENCH_CONTENT;
 	unsigned from = 910000000 + i % 5000, about = 810000000 + i % 7919;
 
 	if (i % 10 == 0)
