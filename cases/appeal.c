@@ -5,9 +5,6 @@
 
 #include "cases/decide.h"
 
-#define APPEAL_AUTOMATIC_S (24 * 3600LL) /* ours: nobody had confirmed the block */
-#define APPEAL_CONFIRMED_S (72 * 3600LL)
-
 enum rc appeal_begin(struct pg *c, const struct decision *d, struct slice grounds, int64_t now_us,
 	struct arena *a, struct decided_case *out, struct err *e)
 {
@@ -26,8 +23,10 @@ enum rc appeal_begin(struct pg *c, const struct decision *d, struct slice ground
 		return err_set(e, RC_DENIED,
 			"an order of the authority stands behind this case:"
 			" the appeal goes to the authority");
-	int64_t due_us =
-		now_us + (k.by_person ? APPEAL_CONFIRMED_S : APPEAL_AUTOMATIC_S) * US_PER_S;
+	int64_t due_us = TIME_NONE;
+	rc = case_time(c, "SELECT appeal_due($1 <> 0, $2)", !k.by_person, now_us, &due_us, e);
+	if (rc != RC_OK)
+		return rc;
 	struct pg_param p[] = {pg_p_str(d->case_id), pg_p_time(now_us, a), pg_p_str(d->actor),
 		pg_p_text(grounds, a), pg_p_bool(!k.by_person), pg_p_time(due_us, a)};
 	time_format(due_us, due);

@@ -114,8 +114,10 @@ static const char list_sql[] =
 	" WHEN $1::timestamptz >= k.due_at THEN 'overdue' ELSE 'running' END)"
 	" AND ($9::text IS NULL OR EXISTS (SELECT FROM sender s WHERE s.id = k.sender"
 	" AND s.attribution = $9::text))"
+	" AND ($18::bigint[] IS NULL OR k.sender = ANY($18::bigint[]))"
 	" AND ($10::text IS NULL OR k.sender IN (SELECT s.id FROM sender s WHERE s.id <> 0"
 	" AND position($10::text IN s.value) > 0))"
+	" AND ($19::text[] IS NULL OR k.id = ANY($19::text[]))"
 	" AND ($11::text IS NULL OR EXISTS (" REPORT_OF "position($11::text IN " PLAIN ") > 0))"
 	" AND ($12::text IS NULL OR k.id IN (SELECT t.case_id FROM order_target t"
 	" WHERE t.document_no = $12::text))"
@@ -129,25 +131,60 @@ static struct pg_param some(struct slice s, struct arena *a)
 	return s.len > 0 ? pg_p_text(s, a) : pg_p_none();
 }
 
-static enum rc fold_query(
-	struct pg *c, struct slice text, struct slice *out, struct arena *a, struct err *e)
+/* What a search is narrowed to before the queue is looked at. Of `sender` and `text`, what the trigrams have found is empty here, and else walked. */
+struct narrowed {
+	struct slice sender, text, senders, cases;
+};
+
+/* More than this many, and the queue has enough of them soon. */
+#define FOUND_MOST "2000"
+#define LIKE(of) "'%' || regexp_replace(" of ", '([\\\\%_])', '\\\\\\1', 'g') || '%'"
+
+/* $1: a piece of a value. */
+static const char senders_sql[] =
+	"SELECT $1::text, senders_like(" LIKE("$1::text") ", " FOUND_MOST ")::text";
+/* $1: a piece of a text, of any writing. */
+static const char texts_sql[] = "SELECT f.t, cases_with_text(" LIKE(
+	"f.t") ", " FOUND_MOST ")::text FROM (SELECT fold_plain($1::bytea) AS t OFFSET 0) f";
+
+static enum rc look_up(struct pg *c, const char *sql, struct pg_param what, struct slice *piece,
+	struct slice *found, struct arena *a, struct err *e)
 {
 	OWN(pg_free) struct pg_result *r = NULL;
-	struct pg_param p[] = {pg_p_bytes(text)};
-	enum rc rc = pg_run(c, "SELECT fold_plain($1::bytea)", p, 1, &r, e);
+	enum rc rc = pg_run(c, sql, &what, 1, &r, e);
 
-	if (rc == RC_OK)
-		*out = arena_copy(a, pg_text(r, 0, 0));
-	return rc == RC_OK && out->ptr == NULL ? err_set(e, RC_RETRY, "out of memory") : rc;
+	if (rc != RC_OK)
+		return rc;
+	bool walk = pg_null(r, 0, 1);
+	*(walk ? piece : found) = arena_copy(a, pg_text(r, 0, walk ? 0 : 1));
+	return (walk ? piece : found)->ptr != NULL ? RC_OK : err_set(e, RC_RETRY, "out of memory");
+}
+
+static enum rc narrow(struct pg *c, const struct case_query *q, struct narrowed *out,
+	struct arena *a, struct err *e)
+{
+	struct slice text = q->text.len > 0 ? q->text : q->domain;
+	enum rc rc = RC_OK;
+
+	*out = (struct narrowed){.sender = {.len = 0}};
+	if (q->sender.len > 0)
+		rc = look_up(
+			c, senders_sql, pg_p_text(q->sender, a), &out->sender, &out->senders, a, e);
+	if (rc == RC_OK && text.len > 0)
+		rc = look_up(c, texts_sql, pg_p_bytes(text), &out->text, &out->cases, a, e);
+	return rc;
 }
 
 enum rc case_list(struct pg *c, const struct case_query *q, int64_t now_us, struct arena *a,
 	struct buf *out, struct err *e)
 {
-	struct slice rest = q->states, one, text = q->text.len > 0 ? q->text : q->domain;
+	struct slice rest = q->states, one;
+	struct narrowed by;
 	struct pg_array states;
-	enum rc rc = text.len > 0 ? fold_query(c, text, &text, a, e) : RC_OK;
+	enum rc rc = narrow(c, q, &by, a, e);
 
+	if (rc != RC_OK)
+		return rc;
 	pg_array_init(&states, PG_TEXT);
 	while (slice_cut(&rest, ',', &one))
 		pg_array_text(&states, one);
@@ -157,11 +194,11 @@ enum rc case_list(struct pg *c, const struct case_query *q, int64_t now_us, stru
 				   : pg_p_none(),
 		q->cls.len > 0 ? pg_p_int(slice_eq(q->cls, SLICE("scam")), a) : pg_p_none(),
 		some(q->kind, a), some(q->outcome, a), some(q->assignee, a), some(q->clock, a),
-		some(q->attribution, a), some(q->sender, a), some(text, a), some(q->order, a),
+		some(q->attribution, a), some(by.sender, a), some(by.text, a), some(q->order, a),
 		pg_p_time(q->from, a), pg_p_time(q->to, a), pg_p_time(q->after_us, a),
-		some(q->after_id, a), pg_p_int(q->limit + 1, a)};
-	if (rc == RC_OK)
-		rc = read_page(c, list_sql, p, ARRAY_LEN(p), q->limit, out, e);
+		some(q->after_id, a), pg_p_int(q->limit + 1, a), some(by.senders, a),
+		some(by.cases, a)};
+	rc = read_page(c, list_sql, p, ARRAY_LEN(p), q->limit, out, e);
 	pg_array_done(&states);
 	return rc;
 }

@@ -257,6 +257,14 @@ MUST_USE enum rc control_read(
 MUST_USE enum rc artifact_store(struct pg *c, const char *kind, const char *version,
 	const char *const *paths, size_t n, int64_t now_us, uint8_t hash[SHA256_LEN],
 	struct err *e);
+/* What a stored policy says of people's decisions, in seconds; repeatable. */
+struct people_terms {
+	int64_t confirmed_s[CLASSES]; /* by enum report_class */
+	int64_t appeal_automatic_s, appeal_confirmed_s;
+	bool appeal_working;
+};
+MUST_USE enum rc people_terms_store(struct pg *c, const uint8_t policy[SHA256_LEN],
+	const struct people_terms *t, struct err *e);
 /* Writes the artifact's files into `dir` (created 0700). */
 MUST_USE enum rc artifact_fetch(
 	struct pg *c, const uint8_t hash[SHA256_LEN], const char *dir, struct err *e);

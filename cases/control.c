@@ -191,6 +191,24 @@ enum rc artifact_fetch(struct pg *c, const uint8_t hash[SHA256_LEN], const char 
 	return rc;
 }
 
+enum rc people_terms_store(
+	struct pg *c, const uint8_t policy[SHA256_LEN], const struct people_terms *t, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO policy_people VALUES ($1, make_interval(secs => $2::float8),"
+		" make_interval(secs => $3::float8), make_interval(secs => $4::float8),"
+		" make_interval(secs => $5::float8), $6) ON CONFLICT (policy) DO NOTHING";
+	OWN(arena_free) struct arena *a = arena_new(4096);
+
+	if (a == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	struct pg_param p[] = {pg_p_bytes(hash_slice(policy)),
+		pg_p_int(t->confirmed_s[CLASS_SCAM], a),
+		pg_p_int(t->confirmed_s[CLASS_NUISANCE], a), pg_p_int(t->appeal_automatic_s, a),
+		pg_p_int(t->appeal_confirmed_s, a), pg_p_bool(t->appeal_working)};
+	return pg_run(c, sql, p, ARRAY_LEN(p), NULL, e);
+}
+
 /* ---- activation ---- */
 
 static enum rc write_control(struct pg *c, const char *mode, const uint8_t policy[SHA256_LEN],

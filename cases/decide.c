@@ -179,8 +179,22 @@ static enum rc upheld(
 	return RC_OK;
 }
 
-#define TERM_SCAM_S (180 * 86400LL) /* ours: of a block that a person confirmed */
-#define TERM_NUISANCE_S (30 * 86400LL)
+enum rc case_time(
+	struct pg *c, const char *sql, int64_t what, int64_t now_us, int64_t *out, struct err *e)
+{
+	OWN(arena_free) struct arena *a = arena_new(1024);
+	OWN(pg_free) struct pg_result *r = NULL;
+
+	if (a == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	struct pg_param p[] = {pg_p_int(what, a), pg_p_time(now_us, a)};
+	enum rc rc = pg_run(c, sql, p, ARRAY_LEN(p), &r, e);
+	if (rc == RC_OK && pg_null(r, 0, 0))
+		rc = err_set(e, RC_INVALID, "the calendar has no working day in ten years");
+	if (rc == RC_OK)
+		*out = pg_time_us(r, 0, 0);
+	return rc;
+}
 
 static enum rc measure_of(struct pg *c, const struct decision *d, const struct life_step *s,
 	const struct held_case *k, int64_t now_us, struct measure *m, struct arena *a,
@@ -203,8 +217,12 @@ static enum rc measure_of(struct pg *c, const struct decision *d, const struct l
 	if (!own && (slice_eq(m->detail, SLICE("bar_out")) || slice_eq(m->detail, SLICE("recall"))))
 		return err_set(e, RC_INVALID, "%.*s is for our own subscribers; use bar_in",
 			(int)m->detail.len, m->detail.ptr);
-	int64_t term_s = k->cls == CLASS_SCAM ? TERM_SCAM_S : TERM_NUISANCE_S;
-	m->until = d->open_ended ? TIME_NONE : d->has_until ? d->until : now_us + term_s * US_PER_S;
+	m->until = d->has_until && !d->open_ended ? d->until : TIME_NONE;
+	if (!d->open_ended && !d->has_until)
+		rc = case_time(
+			c, "SELECT confirmed_until($1::int, $2)", k->cls, now_us, &m->until, e);
+	if (rc != RC_OK)
+		return rc;
 	if (m->until != TIME_NONE && m->until <= now_us)
 		return err_set(e, RC_INVALID, "until is over already");
 	return RC_OK;

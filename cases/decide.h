@@ -24,6 +24,9 @@ MUST_USE enum rc case_may(const struct decision *d, struct slice event, const st
 MUST_USE enum rc case_go(struct pg *c, const struct decision *d, const struct life_step *s,
 	const struct held_case *k, const char *more, int64_t now_us, struct arena *a,
 	struct decided_case *out, struct err *e);
+/* A time that the active policy says: $1 what, $2 now. */
+MUST_USE enum rc case_time(
+	struct pg *c, const char *sql, int64_t what, int64_t now_us, int64_t *out, struct err *e);
 /* Wishes end, reports are to hear `status`. */
 MUST_USE enum rc case_undo(struct pg *c, const struct decision *d, const struct life_step *s,
 	const char *status, int64_t now_us, struct arena *a, struct err *e);

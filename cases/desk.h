@@ -75,7 +75,7 @@ MUST_USE enum rc case_assign(struct pg *c, const struct decision *d, struct slic
 	int64_t now_us, struct arena *a, struct decided_case *out, struct err *e);
 MUST_USE enum rc case_note(struct pg *c, const struct decision *d, struct slice text,
 	int64_t now_us, struct arena *a, struct decided_case *out, struct err *e);
-/* Opens an appeal against a block; decided within 24 h when nobody had confirmed it, else 72 h. */
+/* Opens an appeal against a block, with the deadline that the active policy says. */
 MUST_USE enum rc appeal_begin(struct pg *c, const struct decision *d, struct slice grounds,
 	int64_t now_us, struct arena *a, struct decided_case *out, struct err *e);
 MUST_USE enum rc appeal_end(struct pg *c, const struct decision *d, bool granted, int64_t now_us,

@@ -273,6 +273,12 @@ struct policy {
 		double yes_share;
 		int64_t apart_s, wait_s;
 	} poll;
+	struct {
+		int64_t confirmed_s
+			[CLASSES]; /* a block that a person confirmed, without an end of its own */
+		int64_t appeal_automatic_s, appeal_confirmed_s;
+		bool appeal_working; /* counted in working time */
+	} people;
 	char action[6][12]; /* by enum attribution: "bar_out", "bar_in", "person" */
 	int cap_hour, cap_day, growth_min;
 	double growth_share;

@@ -54,10 +54,18 @@ static const struct field fields[] = {
 	{"registration", "every", FIELD_SPAN_S, AT(registration.every_s), 60, YEAR_S, NULL},
 	{"registration", "one_way_after", FIELD_SPAN_S, AT(registration.one_way_s), 60, YEAR_S,
 		NULL},
+	{"people", "confirmed_scam", FIELD_SPAN_S, AT(people.confirmed_s[CLASS_SCAM]), 3600,
+		10 * YEAR_S, "180d"},
+	{"people", "confirmed_nuisance", FIELD_SPAN_S, AT(people.confirmed_s[CLASS_NUISANCE]), 3600,
+		10 * YEAR_S, "30d"},
+	{"people", "appeal_automatic", FIELD_SPAN_S, AT(people.appeal_automatic_s), 3600, YEAR_S,
+		"24h"},
+	{"people", "appeal_confirmed", FIELD_SPAN_S, AT(people.appeal_confirmed_s), 3600, YEAR_S,
+		"72h"},
 	{"registration", "both_after", FIELD_SPAN_S, AT(registration.both_s), 60, YEAR_S, NULL},
 };
 
-/* What a file without the maps polls and ladders.registration says. */
+/* What a file without the maps polls, people and ladders.registration says. */
 static void set_defaults(struct policy *p)
 {
 	p->poll.sample = 30;
@@ -65,6 +73,10 @@ static void set_defaults(struct policy *p)
 	p->poll.yes_share = 0.6;
 	p->poll.apart_s = 7 * 86400;
 	p->poll.wait_s = 2 * 86400;
+	p->people.confirmed_s[CLASS_SCAM] = 180 * 86400;
+	p->people.confirmed_s[CLASS_NUISANCE] = 30 * 86400;
+	p->people.appeal_automatic_s = 24 * 3600;
+	p->people.appeal_confirmed_s = 72 * 3600;
 	p->registration.notices = 5;
 	p->registration.every_s = 86400;
 	p->registration.one_way_s = 15 * 86400;
@@ -144,6 +156,8 @@ static void read_fields(const struct reading *r, const struct yaml *root, const 
 	}
 	if (map_key != NULL && strcmp(map_key, "registration") == 0)
 		keys[n++] = "basis";
+	if (map_key != NULL && strcmp(map_key, "people") == 0)
+		keys[n++] = "appeal_time";
 	keys[n] = NULL;
 	if (map_key != NULL)
 		(void)yaml_only(map, r->file, keys, r->c);
@@ -437,6 +451,18 @@ static void read_actions(const struct reading *r, const struct yaml *root)
 	(void)yaml_only(map, r->file, keys, r->c);
 }
 
+/* Terms and deadlines of what people decide. */
+static void read_people(const struct reading *r, const struct yaml *root)
+{
+	static const char *const words[] = {"clock", "working", NULL};
+	const struct yaml *map = yaml_get(root, "people");
+	const struct yaml *n = map != NULL ? yaml_get(map, "appeal_time") : NULL;
+
+	read_optional(r, root, "people");
+	if (n != NULL)
+		r->p->people.appeal_working = word_of(r, n, "appeal_time", words) == 1;
+}
+
 static void read_version(const struct reading *r, const struct yaml *root)
 {
 	const struct yaml *n = yaml_need(root, r->file, "policy", r->c);
@@ -474,7 +500,7 @@ static void read_policy(const struct reading *r, const struct yaml *root)
 {
 	static const char *const keys[] = {"policy", "scam_categories", "text", "score", "window",
 		"late_after", "legs", "spoofed_caller", "clocks", "ladders", "actions", "caps",
-		"polls", NULL};
+		"polls", "people", NULL};
 	static const char *const maps[] = {
 		NULL, "text", "score", "legs", "spoofed_caller", "clocks", "caps"};
 
@@ -488,6 +514,7 @@ static void read_policy(const struct reading *r, const struct yaml *root)
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		read_fields(r, root, maps[i]);
 	read_optional(r, root, "polls");
+	read_people(r, root);
 	read_ladders(r, root);
 	read_actions(r, root);
 }

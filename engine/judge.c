@@ -251,6 +251,18 @@ static enum rc store_rules(struct pg *c, const struct conf *conf, const char *ve
 	return rc;
 }
 
+enum rc judge_store_policy(struct pg *c, const struct policy *p, const char *file, int64_t now_us,
+	uint8_t hash[SHA256_LEN], struct err *e)
+{
+	struct people_terms t = {.appeal_automatic_s = p->people.appeal_automatic_s,
+		.appeal_confirmed_s = p->people.appeal_confirmed_s,
+		.appeal_working = p->people.appeal_working};
+	enum rc rc = artifact_store(c, "policy", p->version, &file, 1, now_us, hash, e);
+
+	memcpy(t.confirmed_s, p->people.confirmed_s, sizeof(t.confirmed_s));
+	return rc == RC_OK ? people_terms_store(c, hash, &t, e) : rc;
+}
+
 enum rc engine_activate(const struct engine_settings *s, bool force, struct err *e)
 {
 	const char *policy_file = conf_text(s->conf, "policy.file");
@@ -276,7 +288,7 @@ enum rc engine_activate(const struct engine_settings *s, bool force, struct err 
 	if (rc != RC_OK && rc != RC_NONE)
 		return rc;
 	bool nothing_yet = rc == RC_NONE;
-	rc = artifact_store(c, "policy", j->policy->version, &policy_file, 1, now_us, policy, e);
+	rc = judge_store_policy(c, j->policy, policy_file, now_us, policy, e);
 	if (rc == RC_OK)
 		rc = store_rules(c, s->conf, pack_version(j->pack), now_us, rules, e);
 	if (rc == RC_OK && j->model != NULL)

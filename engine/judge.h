@@ -26,6 +26,9 @@ MUST_USE enum rc judge_policy(
 	struct pg *c, const struct control *control, struct policy **out, struct err *e);
 /* A thread's scratch for this judge's verdicts. The caller owns *out (scan_free), and gives it up before the judge. */
 MUST_USE enum rc judge_scan(const struct judge *j, struct scan **out, struct err *e);
+/* Stores a policy that was read from `file`, with what it says of people's decisions. */
+MUST_USE enum rc judge_store_policy(struct pg *c, const struct policy *p, const char *file,
+	int64_t now_us, uint8_t hash[SHA256_LEN], struct err *e);
 /* Loads policy, packs and model from files, to see that they hold and what they are called; model_file "" is none. The caller owns *out
  * (judge_drop). */
 MUST_USE enum rc judge_from_files(const char *policy_file, const char *rules_dir,

@@ -4,6 +4,7 @@
 
 #include "classifier/classifier.h"
 #include "engine/engine.h"
+#include "engine/judge.h"
 #include "engine/watch.h"
 
 static const char header[] = "name,from,to,policy";
@@ -120,7 +121,7 @@ static enum rc begin(struct pg *pg, const char *name, const char *file, int64_t 
 	if (rc == RC_OK)
 		rc = control_read(pg, &k, e);
 	if (rc == RC_OK)
-		rc = artifact_store(pg, "policy", p->version, &file, 1, now_us, hash, e);
+		rc = judge_store_policy(pg, p, file, now_us, hash, e);
 	if (rc != RC_OK)
 		return rc;
 	struct pg_param q[] = {pg_p_str(name),

@@ -2,6 +2,7 @@
 they decide shows on the list, in the history, in the audit and in what reports hear.
 """
 import concurrent.futures
+import datetime
 import json
 import uuid
 
@@ -26,7 +27,8 @@ def world(stand, tmp_path_factory):
     for sender, of in ((SCAM, 9), (OWN, 6), (NAME, 6), (SPAM, 2), (MERGE_A, 3), (MERGE_B, 1)):
         for reporter in REPORTERS[:of]:
             kind = "S" if sender == SPAM else "LD"
-            records.append(record(n, sender, reporter, kind=kind, report_id=f"c/{n}", content=f"Ma OTP cua ban la 482913, goi 0987 654 32{n % 10}"))
+            records.append(record(n, sender, reporter, kind=kind, report_id=f"c/{n}", content=(f"Ma OTP cua ban la 482913, goi 0987 654 32{n % 10}"
+                + ("; http://VCB-dangnhap.top/a" if sender == SPAM else ""))))
             n += 1
     it.site.produce(records)
     it.site.settle()
@@ -82,6 +84,15 @@ def test_searching(world):
     assert found("sender=4567&class=scam") == {SCAM, MERGE_A, MERGE_B}
     assert SPAM in found("class=nuisance") and SPAM not in found("class=scam")
     assert found("text=mã otp của bạn&sender=45671") == {SCAM} and found("text=khong co chu nay") == set()
+    assert found("text=100%25") == found("text=ma_otp") == found("text=cua\\") == set()  # a pattern's signs are letters
+    assert SCAM in found("text=M%C3%83 OTP C%E1%BB%A6A&class=scam")  # any writing
+    assert world.get("/v1/cases?text=ot", "analyst").status_code == 400
+    assert found("domain=vcb-dangnhap.top") == {SPAM} == found("domain=VCB-Dangnhap") and found("domain=vcb-dangnhap.vn") == set()
+    assert found("sender=" + SPAM[-4:]) == {SPAM} and found("sender=99999999") == set()
+    first = datetime.datetime.fromisoformat(case(world, SPAM)["first_at"].replace("Z", "+00:00"))
+    early, late = ((first + datetime.timedelta(seconds=s)).strftime("%Y-%m-%dT%H:%M:%SZ") for s in (-1, 1))
+    assert SPAM in found(f"from={early}") & found(f"to={late}") and SPAM not in found(f"from={late}") | found(f"to={early}")
+    assert world.get("/v1/cases?from=yesterday", "analyst").status_code == 400
     assert found("state=held&attribution=own") == {OWN}
     assert found("order=9/X") == set()
     assert world.get("/v1/cases?state=lost", "analyst").status_code == 400
@@ -90,10 +101,25 @@ def test_searching(world):
     assert text.splitlines()[0].startswith("scope,sender,id") and SCAM in text
 
 
+def test_a_search_asks_the_index(world):
+    """The same cases by the index and without it, when a piece is found too often."""
+    for pattern in ("%otp cua ban%", "%dangnhap.top%", "%nowhere%"):
+        (few,) = world.site.rows("SELECT cases_with_text(%s, 2000) AS ids, cases_with_text(%s, 3) AS cut", pattern, pattern)
+        want = [r["case_id"] for r in world.site.rows("SELECT DISTINCT case_id FROM report WHERE case_id IS NOT NULL AND position(%s IN fold_plain(content)) > 0", pattern.strip("%"))]
+        assert sorted(few["ids"]) == sorted(want)
+        assert (few["cut"] is None) == (len(want) > 2)  # those of one case are three or fewer here
+    plan = world.site.rows("SET enable_seqscan = off; EXPLAIN SELECT case_id FROM report WHERE case_id IS NOT NULL AND fold_plain(content) LIKE '%otp cua ban%'")
+    assert any("fold_plain" in r["QUERY PLAN"] and "Index" in r["QUERY PLAN"] for r in plan), plan
+    plan = world.site.rows("SET enable_seqscan = off; EXPLAIN SELECT id FROM sender WHERE value LIKE '%4567%'")
+    assert any("sender_piece" in r["QUERY PLAN"] for r in plan), plan
+
+
 def test_a_decision_is_done_once_and_seen_everywhere(world):
     it = case(world, SCAM)
     key = str(uuid.uuid4())
     assert not blocked(world, SCAM)
+    assert [r["d"].days for r in world.site.rows("SELECT unnest(ARRAY[confirmed_until(1, t), confirmed_until(0, t)]) - t AS d FROM now() t")] == [180, 30]
+    world.sql("UPDATE policy_people SET confirmed_scam = '90 days'")
     first = act(world, it, "uphold", version=it["version"], key=key)
     assert first.status_code == 200, first.text
     again = act(world, it, "uphold", version=it["version"], key=key)
@@ -103,6 +129,7 @@ def test_a_decision_is_done_once_and_seen_everywhere(world):
     wait_for("the bar is listed", lambda: blocked(world, SCAM), 20)
     now = wait_for("enforced", lambda: (c := case(world, SCAM))["state"] == "enforced" and c, 20)
     assert now["clock"] == "met" and now["settled_how"] == "single"
+    assert world.site.one("SELECT until - decided_at AS term FROM wish WHERE origin LIKE 'person:%%' AND case_id = %s", it["id"])["term"].days == 90
     rows = world.site.rows("SELECT lines FROM audit WHERE what = 'case' AND lines LIKE %s", f"%{it['id']}%")
     assert len(rows) == 1 and "case.uphold" in rows[0]["lines"]
     wait_for("reports hear", lambda: world.site.one("SELECT count(*) AS n FROM outcome WHERE status = 'actioned'")["n"] == 9, 20)
@@ -183,10 +210,13 @@ def test_an_appeal(world):
     assert told["blocked"][0]["can_appeal"] and "lừa đảo" in told["blocked"][0]["text"]["vi"] and "fraud" in told["blocked"][0]["text"]["en"]
     assert not any(r[2:] in care.text for r in REPORTERS) and "score" not in care.text
     assert world.get(f"/v1/cases/{it['id']}", "care").status_code == 403
+    said = world.site.rows("SELECT appeal_automatic, appeal_confirmed, appeal_working FROM policy_people JOIN control USING (policy)")
+    assert [tuple(r.values()) for r in said] == [(datetime.timedelta(hours=24), datetime.timedelta(hours=72), False)]
+    world.sql("UPDATE policy_people SET appeal_confirmed = '20 hours', appeal_working = true")  # as a policy with appeal_time: working
     opened = post(world, f"/v1/cases/{it['id']}/appeal", {"grounds": "I bought this number last week"}, "care", None)
     assert opened.status_code == 201, opened.text
-    hours = world.site.one("SELECT extract(epoch FROM due_at - opened_at)::int / 3600 AS h FROM appeal")["h"]
-    assert hours == 72
+    due = world.site.one("SELECT due_at, business_due(opened_at, interval '20 hours') AS want, due_at - opened_at AS took FROM appeal")
+    assert due["due_at"] == due["want"] and due["took"] > datetime.timedelta(hours=44)  # over two nights at least
     assert case(world, OWN)["state"] == "appealed" and blocked(world, OWN)
     assert act(world, it, "lift").status_code == 409
     got = post(world, f"/v1/cases/{it['id']}/appeal/decision", {"decision": "grant", "reason": "another subscriber"}, "supervisor")

@@ -39,6 +39,10 @@ static void test_shipped(void)
 	CHECK_INT(p->ladder[CLASS_SCAM].rungs, 5);
 	CHECK_INT(p->ladder[CLASS_SCAM].good_time_s, 180 * 86400);
 	CHECK_INT(p->poll.answers, 10);
+	CHECK_INT(p->people.confirmed_s[CLASS_SCAM], 180 * 86400);
+	CHECK_INT(p->people.confirmed_s[CLASS_NUISANCE], 30 * 86400);
+	CHECK_INT(p->people.appeal_confirmed_s, 72 * 3600);
+	CHECK(!p->people.appeal_working);
 	CHECK_INT(p->registration.one_way_s, 15 * 86400);
 	struct ladder own, other;
 	policy_ladder(p, CLASS_SCAM, ATTR_OWN, SERVICE_SMS, &own);
@@ -111,6 +115,9 @@ static void test_refused(void)
 		{"terms: [24h], basis: \"Decree 91/2020/ND-CP; carrier policy\"", "terms: [24h]",
 			"basis"},
 		{"short: person", "short: bar_in", "person"},
+		{"confirmed_scam: 180d", "confirmed_scam: 1s", "confirmed_scam"},
+		{"appeal_time: clock", "appeal_time: soon", "appeal_time"},
+		{"appeal_time: clock", "appeal_times: clock", "appeal_times"},
 		{"brandname: person", "brandname: bar_out", "person"},
 		{"foreign: bar_in", "foreign: explode", "foreign"},
 		{"foreign: bar_in", "", "foreign"},
