@@ -48,8 +48,10 @@ void answer_gone(struct exchange *x, int64_t after, const struct list_mark *mark
 	buf_init(&b, 4096);
 	buf_fmt(&b,
 		"{\"type\":\"about:blank\",\"title\":\"Gone\",\"status\":410,\"detail\":\"this "
-		"list cannot be followed from release %lld: it is another one, ahead, or too old; "
-		"start with a snapshot\",\"start\":\"/v1/feed/snapshot\",\"list\":\"%s\","
+		"list cannot be followed from release %lld: it is another one, ahead, or too old, "
+		"or "
+		"what changed is too much for one answer; start with a "
+		"snapshot\",\"start\":\"/v1/feed/snapshot\",\"list\":\"%s\","
 		"\"release\":%lld,\"request_id\":\"%s\"}\n",
 		(long long)after, mark->list, (long long)mark->release, x_request_id(x));
 	http_answer(x, 410, "application/problem+json", buf_slice(&b));

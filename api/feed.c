@@ -51,6 +51,19 @@ static bool waits(struct api *a, struct exchange *x, const struct changes *c, in
 		api_wait_for_release(a, x, c->after, c->wait_s * 1000);
 }
 
+/* An empty text remembers that an answer would be too large, so that a thousand followers do not read it from the ledger each. */
+enum rc changes_too_large(struct api *a, const char *key, int64_t state)
+{
+	OWN(shared_free) struct shared *none = NULL;
+	struct buf empty;
+
+	buf_init(&empty, 1);
+	none = shared_new(&empty);
+	if (none != NULL)
+		answers_put(a->answers, key, state, none);
+	return RC_CONFLICT;
+}
+
 void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 {
 	OWN(shared_free) struct shared *text = NULL;
@@ -60,7 +73,7 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 	struct changes c;
 	char key[96];
 
-	buf_init(&b, 64u << 20);
+	buf_init(&b, BOUND_CHANGES_BYTES);
 	if (!changes_args(x, &c))
 		return;
 	changes_key(key, c.list, c.after, c.service);
@@ -69,12 +82,20 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 		if (waits(a, x, &c, mark.release))
 			return;
 		text = answers_get(a->answers, key, mark.release);
+		if (text != NULL && shared_text(text).len == 0) {
+			answer_gone(x, c.after, &mark);
+			return;
+		}
 		if (text != NULL) {
 			give(x, &c, changes_to(shared_text(text)), text);
 			return;
 		}
 	}
 	enum rc rc = feed_changes(pg, c.list, c.after, c.service, &b, &mark, &e);
+	if (rc == RC_OK)
+		buf_byte(&b, '\n');
+	if (rc == RC_LIMIT || (rc == RC_OK && b.failed))
+		rc = changes_too_large(a, key, mark.release);
 	if (rc == RC_CONFLICT && e.state[0] == '\0') {
 		answer_gone(x, c.after, &mark);
 		return;
@@ -82,9 +103,8 @@ void handle_changes(struct api *a, struct pg *pg, struct exchange *x)
 	/* the list in memory may be a moment behind, so that only the ledger can tell that there is nothing new */
 	if (rc == RC_OK && waits(a, x, &c, mark.release))
 		return;
-	buf_byte(&b, '\n');
-	if (rc == RC_OK && (b.failed || (text = shared_new(&b)) == NULL))
-		rc = err_set(&e, RC_LIMIT, "the changes are too large");
+	if (rc == RC_OK && (text = shared_new(&b)) == NULL)
+		rc = err_set(&e, RC_RETRY, "out of memory");
 	if (rc != RC_OK) {
 		answer_failure(x, rc == RC_NONE ? RC_RETRY : rc, &e);
 		return;

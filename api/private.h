@@ -218,6 +218,8 @@ MUST_USE enum rc notes_write(struct notes *n, struct pg *pg, struct err *e);
 /* "to" of an answer with changes; it stands before any value of a stranger's. */
 int64_t changes_to(struct slice changes);
 void changes_key(char out[96], const char *list, int64_t after, int service);
+/* Keeps in mind that what follows `after` is too large for an answer; RC_CONFLICT: a snapshot is needed. */
+enum rc changes_too_large(struct api *a, const char *key, int64_t state);
 /* ---- stream.c ---- */
 /* Makes the answer of a release before those who wait for it are woken. */
 void stream_prepare(

@@ -90,17 +90,36 @@ static void event_out(struct buf *b, const char *list, struct slice changes)
 	buf_add(b, SLICE("\n\n"));
 }
 
+/* Of a text that was made before: an empty one stands for changes that are too large. */
+static enum rc event_or_none(struct shared **text)
+{
+	if (shared_text(*text).len > 0)
+		return RC_OK;
+	shared_free(*text);
+	*text = NULL;
+	return RC_CONFLICT;
+}
+
 /* RC_CONFLICT: it cannot be followed from there; mark tells where to start. */
 static enum rc event_make(struct api *a, struct pg *pg, const char *list, int64_t after,
 	int service, int64_t state, struct shared **out, struct list_mark *mark, struct err *e)
 {
 	BUF_OWN struct buf changes;
 	BUF_OWN struct buf b;
+	struct list_mark now;
 	char key[96];
 
-	buf_init(&changes, 64u << 20);
-	buf_init(&b, 65u << 20);
+	buf_init(&changes, BOUND_CHANGES_BYTES);
+	buf_init(&b, BOUND_CHANGES_BYTES + 4096);
+	event_key(key, list, after, service);
+	if (state < 0 && mirror_fresh(a, &now) && strcmp(now.list, list) == 0 &&
+		now.release > after && (*out = answers_get(a->answers, key, now.release)) != NULL) {
+		*mark = now;
+		return event_or_none(out);
+	}
 	enum rc rc = feed_changes(pg, list, after, service, &changes, mark, e);
+	if (rc == RC_LIMIT)
+		return changes_too_large(a, key, state >= 0 ? state : mark->release);
 	if (rc != RC_OK)
 		return rc == RC_CONFLICT && e->state[0] == '\0' ? RC_CONFLICT
 			: rc == RC_CONFLICT                     ? RC_RETRY
@@ -115,7 +134,7 @@ static enum rc event_make(struct api *a, struct pg *pg, const char *list, int64_
 	}
 	*out = text_of(&b);
 	if (*out == NULL)
-		return err_set(e, RC_LIMIT, "the changes are too large");
+		return err_set(e, RC_RETRY, "out of memory");
 	event_key(key, list, after, service);
 	answers_put(a->answers, key, state >= 0 ? state : mark->release, *out);
 	return RC_OK;
@@ -132,9 +151,11 @@ void stream_prepare(
 		OWN(shared_free) struct shared *text = NULL;
 		struct list_mark mark;
 
-		if (wanted[1 + service] &&
-			event_make(a, pg, was->list, was->release, service, now->release, &text,
-				&mark, &e) != RC_OK)
+		if (!wanted[1 + service])
+			continue;
+		enum rc rc = event_make(
+			a, pg, was->list, was->release, service, now->release, &text, &mark, &e);
+		if (rc != RC_OK && rc != RC_CONFLICT)
 			return; /* whoever waits for it asks for itself */
 	}
 }
@@ -150,7 +171,7 @@ static void begin(struct api *a, struct pg *pg, struct exchange *x)
 	struct err e = {0};
 	BUF_OWN struct buf b;
 
-	buf_init(&b, 66u << 20);
+	buf_init(&b, BOUND_CHANGES_BYTES + 8192);
 	if (!stream_args(x, r))
 		return;
 	enum rc rc = event_make(a, pg, r->list, r->after, r->service, -1, &event, &mark, &e);
@@ -199,7 +220,7 @@ static void say_gone(struct exchange *x, const struct list_mark *mark)
 		http_break(x);
 }
 
-/* NULL: it has to be made, which needs a database; *e of a failure. */
+/* NULL: it has to be made, which needs a database; *rc of a failure, RC_CONFLICT also without one. */
 static struct shared *next_event(
 	struct api *a, struct pg *pg, struct exchange *x, const struct list_mark *mark, enum rc *rc)
 {
@@ -212,7 +233,9 @@ static struct shared *next_event(
 	event_key(key, r->list, r->after, r->service);
 	text = answers_get(a->answers, key, mark->release);
 	*rc = RC_OK;
-	if (text == NULL && pg != NULL)
+	if (text != NULL)
+		*rc = event_or_none(&text);
+	else if (pg != NULL)
 		*rc = event_make(a, pg, r->list, r->after, r->service, -1, &text, &head, &e);
 	return text;
 }
@@ -256,12 +279,12 @@ static void go_on(struct api *a, struct pg *pg, struct exchange *x)
 		r->memory_is_enough = true;
 		r->after = event_to(text);
 		http_push(x, text);
+	} else if (rc == RC_CONFLICT) {
+		say_gone(x, &mark);
 	} else if (pg == NULL) {
 		r->memory_is_enough = false;
 		if (!work_again(a, x))
 			http_break(x);
-	} else if (rc == RC_CONFLICT) {
-		say_gone(x, &mark);
 	} else {
 		http_break(x); /* it comes back when we can answer */
 	}

@@ -135,7 +135,7 @@ MUST_USE bool feed_snapshot(
 void feed_buckets(const struct table *t, int service, struct digest out[256]);
 /* {"list","from","to","more","count","digest","changes":[…]}: whole releases after `after`, at most BOUND_CHANGES_PER_ANSWER changes unless
  * one release alone is larger; count and digest of the service's part at `to`. *mark: the head. RC_CONFLICT: another list, ahead, or too
- * old: mark tells where to start. */
+ * old: mark tells where to start. RC_LIMIT: the next release alone is larger than out may be, now and ever: mark tells where to start. */
 MUST_USE enum rc feed_changes(struct pg *c, const char *list, int64_t after, int service,
 	struct buf *out, struct list_mark *mark, struct err *e);
 

@@ -149,7 +149,7 @@ static enum rc put_changes(struct pg *c, int64_t after, int64_t to, int64_t want
 	if (pg_rows(r) != want) /* old ones were removed meanwhile */
 		return err_set(
 			e, RC_RETRY, "changes: %d of %" PRId64 " are there", pg_rows(r), want);
-	for (int i = 0; i < pg_rows(r); i++) {
+	for (int i = 0; i < pg_rows(r) && !out->failed; i++) {
 		struct entry one = entry_of_row(r, i, 0);
 
 		if (service >= 0 && one.service != (enum service)service)

@@ -12,7 +12,7 @@
 #include "blocklist/follow_socket.h"
 
 #define LINE_CAP 8192
-#define CHANGES_CAP (16UL * 1024 * 1024) /* a larger answer is fetched as a snapshot */
+#define CHANGES_CAP ((size_t)BOUND_CHANGES_BYTES) /* a larger answer is fetched as a snapshot */
 #define ACK_AGAIN_US (60 * US_PER_S)
 #define SILENCE_S 30
 
@@ -236,7 +236,7 @@ static enum rc fetch_changes(struct follow *f, bool *more, struct err *e)
 	enum rc rc = http_get(f->http, path, wait_s, on_changes, f, &status, &f->problem, e);
 
 	if (rc == RC_LIMIT)
-		return err_set(e, RC_CONFLICT, "changes: more than %lu bytes", CHANGES_CAP);
+		return err_set(e, RC_CONFLICT, "changes: more than %zu bytes", CHANGES_CAP);
 	if (rc != RC_OK)
 		return rc;
 	if (status == 410)

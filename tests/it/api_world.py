@@ -107,7 +107,7 @@ class World:
     def release(self):
         return int(self.site.one("SELECT release FROM list_head")["release"])
 
-    def wish(self, *values, service=0, action="bar", scope="number", origin="person:an", until=None, wait=True):
+    def wish(self, *values, service=0, action="bar", scope="number", origin="person:an", until=None, basis="law", wait=True):
         """One release with all of them, as soon as the keeper sees the keys."""
         self.sql(
             """WITH v AS (SELECT unnest(%(values)s::text[]) AS value),
@@ -117,7 +117,7 @@ class World:
                 SELECT 'c-' || left(translate(md5(%(n)s || value), '01', 'yz'), 13), id, %(service)s, 0, now(), now(), now() FROM s
                 RETURNING id, sender),
             w AS (INSERT INTO wish (sender, service, origin, action, detail, case_id, until, basis, first_at, decided_at, state)
-                SELECT sender, %(service)s, %(origin)s, %(action)s, 'bar_in', id, %(until)s::timestamptz, 'law', now(), now(), 'wanted'
+                SELECT sender, %(service)s, %(origin)s, %(action)s, 'bar_in', id, %(until)s::timestamptz, %(basis)s, now(), now(), 'wanted'
                 FROM c RETURNING sender)
             INSERT INTO dirty (sender, service) SELECT sender, %(service)s FROM w""",
             values=list(values),
@@ -126,6 +126,7 @@ class World:
             origin=origin,
             action=action,
             until=until,
+            basis=basis,
             n=str(next(CASES)),
         )
         if wait:

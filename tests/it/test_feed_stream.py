@@ -207,6 +207,34 @@ def test_followers_that_start_from_different_places(world):
         it.close()
 
 
+def test_a_release_that_is_too_large_for_an_answer_sends_everybody_to_the_snapshot(world):
+    """Numbers of an order with a long basis, all of them changed by one release."""
+    before = world.release()
+    parked, other = follow(world), follow(world)
+    try:
+        for it in (parked, other):
+            assert it.event("heartbeat")
+        world.wish(*(str(84915100000 + n) for n in range(32000)), basis="b" * 1000)
+        made = world.release()
+        assert made == before + 1
+        for it in (parked, other):
+            kind, _, data = it.event("gone", "release")
+            assert (kind, data["start"], data["release"]) == ("gone", "/v1/feed/snapshot", made)
+        for path in ("changes", "stream", "changes", "stream"):
+            got = world.get(f"/v1/feed/{path}?list={world.list}&after={before}&service=sms")
+            assert (got.status_code, got.json()["start"], got.json()["release"]) == (410, "/v1/feed/snapshot", made)
+        # The other part of it is small, and from the release on everybody follows again.
+        assert world.get(f"/v1/feed/changes?list={world.list}&after={before}&service=voice").json()["to"] == made
+        world.wish("84915200000")
+        assert world.get(f"/v1/feed/changes?list={world.list}&after={made}").json()["to"] == made + 1
+        again = follow(world, made)
+        assert again.event("release")[2]["to"] == made + 1
+        again.close()
+    finally:
+        parked.close()
+        other.close()
+
+
 def test_a_new_lineage_is_told(world):
     it = follow(world)
     assert it.event()
