@@ -549,7 +549,8 @@ enum rc policy_load(const char *path, struct complaints *c, struct policy **out,
 		return rc;
 	read_policy(&(struct reading){.file = path, .c = c, .p = p}, yaml_root(p->doc));
 	if (c->count != before)
-		return err_set(e, RC_INVALID, "%s: %zu errors", path, c->count - before);
+		return err_set(e, RC_INVALID, "%s: %zu error%s", path, c->count - before,
+			c->count - before == 1 ? "" : "s");
 	sha256(buf_slice(&text), p->hash);
 	*out = TAKE(p);
 	return RC_OK;

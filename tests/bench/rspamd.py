@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """The messages of bench_classify sent to a private rspamd over HTTP, as mails, by four connections for three seconds; beside them what khien does with 1,000
-rules and the model on one core. rspamd's modules that need DNS or the network are off. Says skipped where there is no rspamd.
+rules and the model on one core. rspamd runs its own rules and the modules that need no network, DNS or redis. Says skipped where there is no rspamd.
 
-    rspamd.py BENCH_CLASSIFY
+    rspamd.py BENCH_CLASSIFY     RSPAMD_ROOT=DIR: Debian's packages unpacked there (dpkg -x; bookworm's rspamd cannot be installed beside libhyperscan5)
 """
 import http.client
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -14,14 +15,20 @@ import tempfile
 import threading
 import time
 
-OFF = "rbl dkim dkim_signing spf dmarc arc asn phishing fuzzy_check mx_check emails hfilter url_redirector neural bayes_expiry greylist ratelimit replies history_redis".split()
+OFF = (
+    "rbl dkim_signing spf dmarc arc asn bimi phishing fuzzy_check mx_check emails hfilter url_redirector neural bayes_expiry greylist ratelimit replies "
+    "antivirus aws_s3 clickhouse dcc elastic external_relay external_services metadata_exporter metric_exporter p0f reputation rspamd_update "
+    "spamtrap surbl whitelist multimap mime_types maillist"
+).split()
 CONF = """
-options {{ pidfile = "{dir}/pid"; tempdir = "{dir}"; dns {{ nameserver = ["127.0.0.1"]; timeout = 0s; }} filters = "chartable,regexp"; }}
+.include "$CONFDIR/common.conf"
+options {{ pidfile = "{dir}/pid"; tempdir = "{dir}"; hs_cache_dir = "{dir}"; dns {{ nameserver = ["127.0.0.1:1"]; timeout = 0s; }}
+ url_tld = "$SHAREDIR/effective_tld_names.dat"; filters = "chartable,dkim,regexp"; }}
+lang_detection {{ languages = "$SHAREDIR/languages"; }}
 logging {{ type = "file"; filename = "{dir}/log"; level = "error"; }}
 worker "normal" {{ bind_socket = "127.0.0.1:{port}"; count = 2; }}
+classifier "bayes" {{ enabled = false; }}
 {off}
-.include "$CONFDIR/composites.conf"
-modules {{ path = "$PLUGINSDIR"; }}
 """
 
 
@@ -31,8 +38,22 @@ def free_port():
         return s.getsockname()[1]
 
 
+def paths():
+    """The program, its variables and its environment; None: there is none."""
+    root = os.environ.get("RSPAMD_ROOT", "")
+    if not root:
+        return shutil.which("rspamd"), [], dict(os.environ)
+    top = pathlib.Path(root).resolve()
+    share, conf = top / "usr/share/rspamd", top / "etc/rspamd"
+    named = {"CONFDIR": conf, "LOCAL_CONFDIR": conf, "SHAREDIR": share, "RULESDIR": share / "rules", "LUALIBDIR": share / "lualib", "PLUGINSDIR": share / "plugins",
+             "WWWDIR": share / "www", "DBDIR": "{dir}", "RUNDIR": "{dir}", "LOGDIR": "{dir}"}  # fmt: skip
+    libs = f"{top}/usr/lib/rspamd:{top}/usr/lib/x86_64-linux-gnu"
+    program = shutil.which(top / "usr/bin/rspamd")
+    return program, [f"--var={k}={v}" for k, v in named.items()], {**os.environ, "LD_LIBRARY_PATH": libs, "RSPAMD_SHAREDIR": str(share)}
+
+
 def ask(port, mails, until, counts, k):
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     n = 0
     while time.monotonic() < until:
         c.request("POST", "/checkv2", mails[n % len(mails)])
@@ -45,7 +66,7 @@ def ask(port, mails, until, counts, k):
 
 
 def main():
-    program = shutil.which("rspamd")
+    program, named, env = paths()
     if program is None:
         print("rspamd over HTTP: skipped, it is not installed")
         return
@@ -58,15 +79,16 @@ def main():
         conf = os.path.join(folder, "rspamd.conf")
         with open(conf, "w", encoding="utf-8") as f:
             f.write(CONF.format(dir=folder, port=port, off="\n".join(f"{m} {{ enabled = false; }}" for m in OFF)))
-        server = subprocess.Popen([program, "-f", "-i", "-c", conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        named = [word.format(dir=folder) for word in named]
+        server = subprocess.Popen([program, "-f", "-i", "-c", conf, *named], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            end = time.monotonic() + 20
+            end = time.monotonic() + 180  # it compiles its patterns first
             while time.monotonic() < end and server.poll() is None:
                 try:
                     socket.create_connection(("127.0.0.1", port), 1).close()
                     break
                 except OSError:
-                    time.sleep(0.1)
+                    time.sleep(0.2)
             counts, start = [0] * 4, time.monotonic()
             threads = [threading.Thread(target=ask, args=(port, mails, start + 3, counts, k)) for k in range(4)]
             for t in threads:
@@ -77,8 +99,10 @@ def main():
         finally:
             server.terminate()
             server.wait(20)
+            log = pathlib.Path(folder, "log")
+            said = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
     if rate == 0:
-        print("rspamd over HTTP: skipped, it did not start or answer")
+        print("rspamd over HTTP: skipped, it did not start or answer (its log, last lines: " + " / ".join(said) + ")")
         return
     ours = float(subprocess.run([bench, "ours"], stdout=subprocess.PIPE, check=True).stdout)
     print(f"rspamd over HTTP: {rate:.0f} messages/s on all cores; khien with 1,000 rules and the model {ours:.0f} on one: {ours / rate:.0f} times it")

@@ -63,6 +63,34 @@ def test_rules_of_a_folder(tmp_path):
     assert code == 1 and out == [] and f"{tmp_path}/bad.yaml:3:" in said
 
 
+ENDLESS = """pack: t-1
+bias: -2
+scam_share: 0.5
+caps: {scam: 6, spam: 5, ham: 4}
+rules:
+  - {id: 1, symbol: ENDLESS, class: scam, weight: 1, text: raw, pattern: '(?:€{1,9}€{1,9}){1,9}z(?=q)', description: d, match: [€€zq], nomatch: [zzz]}
+  - {id: 2, symbol: OTHER, class: scam, weight: 3, pattern: 'xin', description: d, match: [xin], nomatch: [zzz]}
+"""
+
+
+def test_undecided_and_cut_are_said(tmp_path):
+    (tmp_path / "a.yaml").write_text(ENDLESS, encoding="utf-8")
+    code, out, _ = classify(
+        [report("1", "€" * 60 + "z xin"), report("2", "€€zq"), report("3", "é" * 2047 + "xxin"), report("4", "é" * 2046 + "xxin")],
+        "--rules", str(tmp_path), "--model", "", "--explain")  # fmt: skip
+    assert code == 0
+    assert [v["undecided"] for v in out] == [True, False, False, False]
+    assert [v["cut"] for v in out] == [False, False, True, False]
+    names = [{t["name"]: t["weight"] for t in v["terms"]} for v in out]
+    assert names == [{"OTHER": 3, "UNDECIDED": 0}, {"ENDLESS": 1}, {}, {"OTHER": 3}]
+
+
+def test_a_slow_pattern_is_refused_where_it_stands(tmp_path):
+    (tmp_path / "a.yaml").write_text(ENDLESS.replace("€", "x").replace("(?=q)", ""), encoding="utf-8")
+    code, out, said = classify([report("1", "a")], "--rules", str(tmp_path))
+    assert code == 1 and out == [] and f"{tmp_path}/a.yaml:6: ENDLESS: the pattern is slow" in said and f"{tmp_path}: 1 error\n" in said
+
+
 def test_wrong_usage():
     assert classify([], "--what")[0] == 2
     assert classify([], "file.json")[0] == 2
@@ -102,6 +130,44 @@ def test_evaluation(tmp_path):
     done = khien("eval", tmp_path / "bad.tsv")
     assert done.returncode == 1 and done.stdout == ""
     assert f"{tmp_path}/bad.tsv:3: the label" in done.stderr and f"{tmp_path}/bad.tsv:4: not as many" in done.stderr
+
+
+HAM = "xin chào buổi sáng"
+EVAL_RULES = """pack: t-1
+bias: -2
+scam_share: 0.5
+caps: {scam: 6, spam: 5, ham: 4}
+rules:
+  - {id: 1, symbol: OTP, class: spam, weight: 4, pattern: 'trung', description: d, match: [trung], nomatch: [zzz]}
+  - {id: 2, symbol: LURE, class: scam, weight: 4, pattern: 'khoa', description: d, match: [khoa], nomatch: [zzz]}
+"""
+EVAL_TEXTS = [
+    ("scam", "bị khóa một"), ("scam", "bị khóa hai"), ("scam", "không ai thấy"), ("spam", "trúng ba"), ("spam", "trúng bốn"), ("ham", HAM),
+    ("ham", "hẹn gặp lại"), ("ham", "đi chợ chưa"), ("ham", "vé số trúng rồi"), ("ham", "HẸN gặp lại!!"),
+]  # fmt: skip
+
+
+def test_what_an_evaluation_says(tmp_path):
+    (tmp_path / "a.yaml").write_text(EVAL_RULES, encoding="utf-8")
+    path = tmp_path / "t.tsv"
+    path.write_text("label\ttext\n" + "\n".join(f"{a}\t{b}" for a, b in EVAL_TEXTS) + "\n", encoding="utf-8")
+    done = khien("eval", "--rules", tmp_path, "--model", "", path)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0].startswith("9 texts judged (1 doubles left out, 0 of them with another label; 0 without text)")
+    row = {line[:19].strip(): line[19:].split() for line in said if " rules " in line and "texts" not in line}
+    # who, bad, not, precision and its interval, recall and its interval, F1 and its interval, ham called bad
+    for name, want in {"spam and scam": "5 4 0.800 0.800 0.800 1", "spam": "2 7 0.667 1.000 0.800 1", "scam": "3 6 1.000 0.667 0.800 0"}.items():
+        got = row[name]
+        assert [got[1], got[2], got[3], got[6], got[9], got[12]] == want.split(), (name, got)
+    low, high = float(row["spam and scam"][7].strip("[")), float(row["spam and scam"][8].strip("]"))
+    assert abs(low - 0.376) < 0.001 and abs(high - 0.964) < 0.001  # Wilson, 4 of 5
+    alarms = [line for line in said if f"{path}:" in line]
+    assert len(alarms) == 1 and alarms[0].startswith(f"  {path}:10 spam 0.881 ") and alarms[0].endswith("vé số trúng rồi")
+    assert "  in all 1" in said and said[-1].endswith(" texts judged a second on one core")
+    each = khien("eval", "--each", "--rules", tmp_path, "--model", "", path).stdout.splitlines()
+    assert each[0] == "file\tline\tfold\tlabel\tsaid\tscore\trules\tmodel\tknown" and len(each) == 10
+    assert [line.split("\t")[4] for line in each[1:]] == ["scam", "scam", "ham", "spam", "spam", "ham", "ham", "ham", "spam"]
 
 
 def test_wrong_usage_of_training():

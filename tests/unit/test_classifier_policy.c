@@ -87,6 +87,7 @@ static enum rc load_changed(const char *from, const char *to, struct complaints 
 	check_file(dir, "policy.yaml", buf_slice(&changed), path);
 	enum rc rc = policy_load(path, c, &p, &e);
 	CHECK((rc == RC_OK) == (p != NULL));
+	CHECK(rc == RC_OK || strstr(e.text, " 1 errors") == NULL);
 	(void)unlink(path);
 	return rc;
 }
@@ -171,6 +172,8 @@ static void test_every_error_at_once(void)
 	CHECK_HAS(c.text.ptr, "policy.yaml:3:");
 	CHECK_HAS(c.text.ptr, "policy.yaml:4:");
 	CHECK(c.count > 8); /* and the maps that are missing */
+	CHECK_HAS(e.text, "policy.yaml: ");
+	CHECK_HAS(e.text, " errors");
 	(void)unlink(path);
 	complaints_done(&c);
 	complaints_init(&c);

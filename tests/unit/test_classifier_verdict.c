@@ -36,6 +36,12 @@ static const char rules[] =
 	"'zz', description: d, match: [zz], nomatch: [z]}\n"
 	"  - {id: 11, symbol: TRIAL, class: scam, weight: 4, shadow: true, "
 	"pattern: 'qqq', description: d, match: [qqq], nomatch: [q]}\n"
+	"  - {id: 12, symbol: ENDLESS, class: scam, weight: 4, text: raw, pattern: "
+	"'(?:\u20AC{1,9}\u20AC{1,9}){1,9}z(?=k)', description: d, match: "
+	"[\u20AC\u20ACzk], nomatch: [zz]}\n"
+	"  - {id: 13, symbol: ENDLESS_TRIAL, class: scam, weight: 4, shadow: true, text: raw, "
+	"pattern: '(?:\u20BF{1,9}\u20BF{1,9}){1,9}z(?=k)', description: d, match: "
+	"[\u20BF\u20BFzk], nomatch: [zz]}\n"
 	"combine:\n"
 	"  - {symbol: TRIAL_AND_LINK, class: scam, weight: 5, shadow: yes, when: "
 	"TRIAL and LINK, description: d}\n"
@@ -184,6 +190,35 @@ static int distance(const char *a, const char *b)
 	return __builtin_popcountll(judged(a).fingerprint ^ judged(b).fingerprint);
 }
 
+/* Writes `one` sixty times and then a "z": a text on which the patterns above try for ever. */
+static struct verdict endless(const char *one, const char *tail)
+{
+	char text[512];
+	size_t len = 0;
+
+	for (int i = 0; i < 60; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", one);
+	(void)snprintf(text + len, sizeof(text) - len, "z %s", tail);
+	return judged(text);
+}
+
+/* A search that is given up says so, and takes nothing from the other rules; a rule on trial leaves no trace. */
+static void test_undecided(void)
+{
+	struct verdict v = endless("\u20AC", "vay tien");
+
+	CHECK(v.undecided);
+	CHECK_INT(v.terms, 1);
+	CHECK_STR(v.term[0].name, "SPAM_THREE");
+	CHECK_INT(v.label, LABEL_SPAM);
+	v = endless("\u20BF", "vay tien");
+	CHECK(!v.undecided);
+	CHECK_INT(v.terms, 1);
+	v = judged("\u20AC\u20ACzk");
+	CHECK(!v.undecided);
+	CHECK_STR(v.term[0].name, "ENDLESS");
+}
+
 static void test_fingerprint(void)
 {
 	static const char one[] = "Vay tiền nhanh trong ngày, lãi suất thấp, không cần thế chấp, "
@@ -224,6 +259,7 @@ int main(void)
 	RUN(test_shadow);
 	RUN(test_whole_characters);
 	RUN(test_any_bytes);
+	RUN(test_undecided);
 	RUN(test_fingerprint);
 	scan_free(scan);
 	pack_free(pack);

@@ -77,6 +77,55 @@ static void test_terms(void)
 	CHECK_SLICE(one("{")->terms, "[]");
 }
 
+/* A text on which a search was given up is filed by what the other rules say, with the term, and counted. */
+static void test_undecided(void)
+{
+	static const char rules[] =
+		"pack: t-1\nbias: -2\nscam_share: 0.5\ncaps: {scam: 6, spam: 5, ham: 4}\nrules:\n"
+		"  - {id: 1, symbol: ENDLESS, class: scam, weight: 1, text: raw, pattern: "
+		"'(?:\u20AC{1,9}\u20AC{1,9}){1,9}z(?=q)', description: d, match: "
+		"[\u20AC\u20ACzq], nomatch: [zz]}\n"
+		"  - {id: 2, symbol: OTHER, class: scam, weight: 4, pattern: 'xin', description: "
+		"d, "
+		"match: [xin], nomatch: [zz]}\n";
+	OWN(pack_free) struct pack *pack = NULL;
+	struct scan *shipped = scan, *own = NULL;
+	char dir[CHECK_PATH], path[CHECK_PATH * 2];
+	BUF_OWN struct buf value;
+	struct complaints c;
+	struct err e = {.text = ""};
+
+	check_dir(dir);
+	check_file(dir, "a.yaml", slice_str(rules), path);
+	complaints_init(&c);
+	CHECK_RC(pack_load(dir, SOURCE_DIR "/etc/fold/homoglyphs.tsv", &c, &pack, &e), RC_OK, &e);
+	complaints_done(&c);
+	(void)unlink(path);
+	(void)rmdir(dir);
+	CHECK_RC(scan_new(pack, &own, &e), RC_OK, &e);
+	struct metric_cell *count =
+		metric_at(metric_family(METRIC_COUNTER, "khien_undecided_total", "",
+				  "Texts on which a rule's search was given up."),
+			NULL, NULL, NULL);
+	double before = metric_get(count);
+	buf_init(&value, 4096);
+	buf_fmt(&value, "%s", RECORD("S", FROM ",\"content\":\"xin "));
+	value.len -= 1; /* the brace that ends the record comes after the text */
+	for (int i = 0; i < 60; i++)
+		buf_fmt(&value, "\u20AC");
+	buf_fmt(&value, "z\"}");
+	scan = own;
+	const struct filing *f = one(value.ptr);
+	CHECK_INT(f->disposition, DISP_ACCEPTED);
+	CHECK_INT(f->label, LABEL_SCAM);
+	CHECK_HAS(f->terms.ptr, "\"UNDECIDED\"");
+	CHECK_NEAR(metric_get(count) - before, 1, 0);
+	(void)one(RECORD("S", FROM ",\"content\":\"xin\""));
+	CHECK_NEAR(metric_get(count) - before, 1, 0);
+	scan = shipped;
+	scan_free(own);
+}
+
 static void test_senders(void)
 {
 	const struct filing *f = one(RECORD("V", FROM));
@@ -310,6 +359,7 @@ int main(void)
 	}
 	RUN(test_class);
 	RUN(test_terms);
+	RUN(test_undecided);
 	RUN(test_senders);
 	RUN(test_not_understood);
 	RUN(test_full);
