@@ -272,6 +272,17 @@ def test_referred(world):
     got = act(world, it, "refer", role="liaison", to="viettel")
     assert (got.json()["state"], got.json()["outcome"]) == ("closed", "referred"), got.text
 
+    def told():
+        return [(key.decode(), json.loads(value)) for *_, value, key in world.site.read_topic("referrals", 1) if it["id"].encode() in value]
+
+    ((key, said),) = wait_for("the other network is told", told, 20)
+    assert key == f"+{MERGE_B}" and {k: said[k] for k in ("seq", "case", "sender", "scope", "service", "class", "to", "reports", "reason")} == {
+        "seq": 1, "case": it["id"], "sender": f"+{MERGE_B}", "scope": "number", "service": "sms", "class": "scam", "to": "viettel",
+        "reports": it["reports"], "reason": "as seen in the texts"}  # fmt: skip
+    assert said["referral_id"].startswith("r-") and said["at"] and said["first_at"] == it["first_at"]
+    detail = world.site.one("SELECT detail FROM case_event WHERE case_id = %s AND event = 'refer'", it["id"])["detail"]
+    assert (detail["referral_id"], detail["to"]) == (said["referral_id"], "viettel")
+
 
 def test_notes_and_assignment(world):
     it = case(world, NAME)
