@@ -321,7 +321,7 @@ void decisions_pulled(struct api *a, struct exchange *x);
 /* The last snapshot of each kind, as files that several answers send. */
 struct snapshots *snapshots_new(void);
 void snapshots_free(struct snapshots *s);
-/* The last answers that many exchanges ask for at once: changes since a release, the status page. */
+/* The last answers that many exchanges ask for at once: changes since a release, the status page. At most BOUND_ANSWERS bytes. */
 struct answers *answers_new(void);
 void answers_free(struct answers *s);
 struct shared *answers_get(

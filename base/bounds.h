@@ -31,6 +31,7 @@
 #define BOUND_LOOKUP_BATCH 10000
 #define BOUND_HTTP_BODY (1024 * 1024)
 #define BOUND_HTTP_BODIES (128 * 1024 * 1024) /* of all requests that are being received */
+#define BOUND_ANSWERS (32 * 1024 * 1024)      /* of the answers that many ask for, all together */
 #define BOUND_PATH_PART 512                   /* a decoded {…} of a path */
 #define BOUND_TOKENS 10000  /* kept in memory; the ledger is asked for the others */
 #define BOUND_CONSUMERS 300 /* names that follow the list: each has three cells of a metric */

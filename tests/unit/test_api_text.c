@@ -43,6 +43,16 @@ static struct shared *text_of(const char *text)
 	return s;
 }
 
+static struct shared *text_sized(size_t len)
+{
+	BUF_OWN struct buf b;
+
+	buf_init(&b, len);
+	while (b.len < len)
+		buf_byte(&b, 'x');
+	return shared_new(&b);
+}
+
 static void test_answers(void)
 {
 	struct answers *a = answers_new();
@@ -63,6 +73,38 @@ static void test_answers(void)
 	answers_put(a, "k19", 100, s);
 	CHECK(slice_eq(shared_text(kept), SLICE("one"))); /* outlives its place */
 	shared_free(kept);
+	shared_free(s);
+	answers_free(a);
+}
+
+/* However large they are, all together stay within their bound; the oldest go first, and one that is larger than all may be is not kept. */
+static void test_answers_are_bounded_in_bytes(void)
+{
+	struct answers *a = answers_new();
+	char key[16];
+	int kept = 0;
+
+	for (int i = 0; i < 10; i++) {
+		struct shared *s = text_sized(BOUND_ANSWERS / 4);
+		snprintf(key, sizeof(key), "k%d", i);
+		answers_put(a, key, 1, s);
+		shared_free(s);
+	}
+	for (int i = 0; i < 10; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		struct shared *s = answers_get(a, key, 1);
+		CHECK((s != NULL) == (i >= 6));
+		kept += s != NULL;
+		shared_free(s);
+	}
+	CHECK_INT(kept, 4);
+	struct shared *s = text_sized(BOUND_ANSWERS + 1);
+	answers_put(a, "k9", 2, s);
+	shared_free(s);
+	CHECK(answers_get(a, "k9", 2) == NULL);
+	CHECK(answers_get(a, "k9", 1) == NULL); /* what it replaces is gone all the same */
+	s = answers_get(a, "k8", 1);
+	CHECK(s != NULL);
 	shared_free(s);
 	answers_free(a);
 }
@@ -143,6 +185,7 @@ int main(void)
 	RUN(test_gunzip);
 	RUN(test_decode);
 	RUN(test_answers);
+	RUN(test_answers_are_bounded_in_bytes);
 	RUN(test_tokens_asked_for);
 	RUN(test_well_formed);
 	return check_done();
