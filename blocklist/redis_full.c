@@ -1,6 +1,7 @@
 /* The whole Redis copy: written anew from one consistent state of the ledger, and checked against the list by digest. While it is being
  * written there is no blk:gen, so whoever asks for it knows that nothing is known; entries that stay listed are overwritten, not
- * removed, so that not even a careless reader sees a block vanish. The writer who began last wins. */
+ * removed, so that not even a careless reader sees a block vanish. The writer who began last wins: one that was stopped meanwhile
+ * writes nothing more. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,23 +162,49 @@ static enum rc scan(struct projection *p, char cursor[24], struct page *g, struc
 	return RC_OK;
 }
 
+/* ---- writing while the copy is ours */
+
+/* RC_CONFLICT: another one began after us. Else its beginning makes the next EXEC fail. */
+static enum rc still_ours(struct projection *p, struct slice token, struct err *e)
+{
+	struct redis_reply reply;
+	enum rc rc = copy_do(p, ARGV(SLICE("WATCH"), MARKER_KEY), &reply, e);
+
+	if (rc == RC_OK)
+		rc = copy_get(p, MARKER_KEY, &reply, e);
+	if (rc == RC_OK && (reply.kind != REDIS_TEXT || !slice_eq(reply.text, token))) {
+		copy_drop(p);
+		return err_set(e, RC_CONFLICT, "redis: another one rebuilds the copy");
+	}
+	return rc;
+}
+
+/* What is sent from here to copy_exec happens while the copy is still ours, or not at all: a writer that was stopped for a while must not
+ * write into what its successor has made. */
+static enum rc part_begin(struct projection *p, struct slice token, struct err *e)
+{
+	enum rc rc = still_ours(p, token, e);
+
+	return rc == RC_OK ? copy_send(p, ARGV(SLICE("MULTI")), e) : rc;
+}
+
 /* ---- destinations that are never barred */
 
-static enum rc write_exempt(struct projection *p, struct pg *c, struct err *e)
+/* token "": not as a part of a rebuild. */
+static enum rc write_exempt(struct projection *p, struct pg *c, struct slice token, struct err *e)
 {
 	static const char sql[] = "SELECT destination FROM exempt ORDER BY destination";
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_run(c, sql, NULL, 0, &r, e);
 
 	if (rc == RC_OK)
-		rc = copy_send(p, ARGV(SLICE("MULTI")), e);
+		rc = token.len > 0 ? part_begin(p, token, e)
+				   : copy_send(p, ARGV(SLICE("MULTI")), e);
 	if (rc == RC_OK)
 		rc = copy_send(p, ARGV(SLICE("DEL"), SLICE("blk:exempt")), e);
 	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++)
 		rc = copy_send(p, ARGV(SLICE("SADD"), SLICE("blk:exempt"), pg_text(r, i, 0)), e);
-	if (rc == RC_OK)
-		rc = copy_send(p, ARGV(SLICE("EXEC")), e);
-	return rc == RC_OK ? copy_drain(p, 0, e) : rc;
+	return rc == RC_OK ? copy_exec(p, e) : rc;
 }
 
 /* ---- rebuilding */
@@ -188,7 +215,7 @@ static const char page_sql[] =
 	" ORDER BY scope, value, service LIMIT 5000";
 _Static_assert(PAGE_ROWS == 5000, "the limit in page_sql");
 
-static enum rc write_page(struct projection *p, const struct pg_result *r, struct keyset *set,
+static enum rc write_rows(struct projection *p, const struct pg_result *r, struct keyset *set,
 	struct list_mark *sum, struct err *e)
 {
 	enum rc rc = RC_OK;
@@ -207,29 +234,57 @@ static enum rc write_page(struct projection *p, const struct pg_result *r, struc
 	return rc;
 }
 
-static enum rc write_entries(struct projection *p, struct pg *c, struct keyset *set,
-	struct list_mark *sum, struct err *e)
+/* A page is a part; its EXEC is waited for when the next rows are there, so that the server takes in the one while the ledger reads the other. */
+static enum rc write_entries(struct projection *p, struct pg *c, struct slice token,
+	struct keyset *set, struct list_mark *sum, struct err *e)
 {
 	OWN(pg_free) struct pg_result *last = NULL;
 	struct pg_param q[] = {pg_p_str(""), pg_p_str(""), pg_p_str("0")};
+	bool open = false;
 
 	do {
 		OWN(pg_free) struct pg_result *r = NULL;
 		enum rc rc = pg_run(c, page_sql, q, ARRAY_LEN(q), &r, e);
 
+		if (rc == RC_OK && open)
+			rc = copy_exec(p, e);
 		if (rc == RC_OK)
-			rc = write_page(p, r, set, sum, e);
+			rc = part_begin(p, token, e);
+		if (rc == RC_OK)
+			rc = write_rows(p, r, set, sum, e);
 		if (rc != RC_OK)
 			return rc;
+		open = true;
 		pg_free(TAKE(last));
 		last = TAKE(r);
 		for (int i = 0; i < 3 && pg_rows(last) > 0; i++)
 			q[i] = pg_p_str(pg_text(last, pg_rows(last) - 1, i).ptr);
 	} while (pg_rows(last) == PAGE_ROWS);
-	return copy_drain(p, 0, e);
+	return copy_exec(p, e);
 }
 
-static enum rc remove_stale(struct projection *p, const struct keyset *set, struct err *e)
+static enum rc remove_page(struct projection *p, struct slice token, const struct keyset *set,
+	const struct page *g, struct err *e)
+{
+	enum rc rc = RC_OK;
+	bool open = false;
+
+	for (size_t i = 0, at = 0; rc == RC_OK && i < g->n; at += g->lens[i++]) {
+		struct slice key = slice_of(g->text.ptr + at, g->lens[i]);
+
+		if (keyset_has(set, key_hash(key)))
+			continue;
+		if (!open)
+			rc = part_begin(p, token, e);
+		open = true;
+		if (rc == RC_OK)
+			rc = copy_send(p, ARGV(SLICE("UNLINK"), key), e);
+	}
+	return rc == RC_OK && open ? copy_exec(p, e) : rc;
+}
+
+static enum rc remove_stale(
+	struct projection *p, struct slice token, const struct keyset *set, struct err *e)
 {
 	PAGE_OWN struct page g = {0};
 	char cursor[24] = "0";
@@ -238,20 +293,15 @@ static enum rc remove_stale(struct projection *p, const struct keyset *set, stru
 	buf_init(&g.text, KEYS_CAP);
 	do {
 		rc = scan(p, cursor, &g, e);
-		for (size_t i = 0, at = 0; rc == RC_OK && i < g.n; at += g.lens[i++]) {
-			struct slice key = slice_of(g.text.ptr + at, g.lens[i]);
-
-			if (!keyset_has(set, key_hash(key)))
-				rc = copy_send(p, ARGV(SLICE("UNLINK"), key), e);
-		}
 		if (rc == RC_OK)
-			rc = copy_drain(p, 0, e);
+			rc = remove_page(p, token, set, &g, e);
 	} while (rc == RC_OK && strcmp(cursor, "0") != 0);
 	return rc;
 }
 
 /* Everything but blk:gen, as of *head. */
-static enum rc write_all(struct projection *p, struct pg *c, struct list_mark *head, struct err *e)
+static enum rc write_all(struct projection *p, struct pg *c, struct slice token,
+	struct list_mark *head, struct err *e)
 {
 	KEYSET_OWN struct keyset set = {0};
 	struct list_mark sum = {0};
@@ -260,16 +310,16 @@ static enum rc write_all(struct projection *p, struct pg *c, struct list_mark *h
 	if (rc == RC_OK)
 		rc = head_read(c, head, e);
 	if (rc == RC_OK)
-		rc = write_entries(p, c, &set, &sum, e);
+		rc = write_entries(p, c, token, &set, &sum, e);
 	if (rc == RC_OK)
-		rc = write_exempt(p, c, e);
+		rc = write_exempt(p, c, token, e);
 	pg_rollback(c);
 	if (rc == RC_OK && (sum.count != head->count || !digest_same(&sum.digest, &head->digest)))
 		rc = err_set(e, RC_RETRY,
 			"redis: release %" PRId64 " is not what its head says: %" PRId64
 			" entries, want %" PRId64,
 			head->release, sum.count, head->count);
-	return rc == RC_OK ? remove_stale(p, &set, e) : rc;
+	return rc == RC_OK ? remove_stale(p, token, &set, e) : rc;
 }
 
 static enum rc begin(struct projection *p, struct slice token, struct err *e)
@@ -285,19 +335,10 @@ static enum rc begin(struct projection *p, struct slice token, struct err *e)
 static enum rc finish(
 	struct projection *p, struct slice token, const struct list_mark *head, struct err *e)
 {
-	struct redis_reply reply;
 	char gen[GEN_TEXT], release[24];
-	enum rc rc = copy_do(p, ARGV(SLICE("WATCH"), MARKER_KEY), &reply, e);
+	enum rc rc = part_begin(p, token, e);
 
 	(void)snprintf(release, sizeof(release), "%" PRId64, head->release);
-	if (rc == RC_OK)
-		rc = copy_get(p, MARKER_KEY, &reply, e);
-	if (rc == RC_OK && (reply.kind != REDIS_TEXT || !slice_eq(reply.text, token))) {
-		copy_drop(p);
-		return err_set(e, RC_CONFLICT, "redis: another one rebuilds the copy");
-	}
-	if (rc == RC_OK)
-		rc = copy_send(p, ARGV(SLICE("MULTI")), e);
 	if (rc == RC_OK)
 		rc = copy_send(p, ARGV(SLICE("SET"), GEN_KEY, gen_format(head, gen)), e);
 	if (rc == RC_OK)
@@ -321,7 +362,7 @@ enum rc copy_rebuild(struct projection *p, struct pg *c, struct err *e)
 	if (rc == RC_OK)
 		rc = begin(p, token, e);
 	if (rc == RC_OK)
-		rc = write_all(p, c, &head, e);
+		rc = write_all(p, c, token, &head, e);
 	if (rc == RC_OK)
 		rc = finish(p, token, &head, e);
 	if (rc != RC_OK) /* with the answers that were not taken */
@@ -495,7 +536,7 @@ enum rc copy_sweep(struct projection *p, struct pg *c, struct err *e)
 			" of release %" PRId64,
 			s.mark.count, gen.count, gen.release);
 	if (rc == RC_OK)
-		rc = write_exempt(p, c, e);
+		rc = write_exempt(p, c, SLICE(""), e);
 	keyset_done(&s.seen);
 	buf_done(&s.text);
 	return rc;

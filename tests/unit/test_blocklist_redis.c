@@ -317,6 +317,56 @@ static void test_the_last_one_who_rebuilds_wins(void)
 	pg_close(blocker);
 }
 
+/* One that is stopped in its rebuild, and goes on when its successor has rebuilt: what it still has in hand is of an older list. */
+static void test_a_stopped_writer_writes_nothing_more(void)
+{
+	static const char *const stops[] = {
+		"list_head", "exempt"}; /* before the entries, behind them */
+
+	for (size_t i = 0; i < ARRAY_LEN(stops); i++) {
+		struct projection *other = NULL;
+		struct pg *blocker = pgtest_open();
+		struct err e = {0};
+		pthread_t t;
+
+		CHECK_CASE("%s", stops[i]);
+		begin();
+		wish(A, 0, "order:1", "bar", 0, 0);
+		(void)make(&wide, false);
+		CHECK_STR(follow(), "rebuild");
+		pgtest_need(ops->open(&(struct projection_target){.url = url, .timeout_ms = 2000},
+				    &other, &e),
+			&e, "open");
+		pgtest_do(blocker, "BEGIN; LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", stops[i]);
+		if (pthread_create(&t, NULL, rebuild, other) != 0)
+			exit(1);
+		int64_t waiting = 0;
+		char waits[160];
+		(void)snprintf(waits, sizeof(waits),
+			"SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
+			"to_regclass('%s')",
+			stops[i]);
+		for (int64_t end = clk_system.mono_us(&clk_system) + 20 * US_PER_S;
+			waiting == 0 && clk_system.mono_us(&clk_system) < end;)
+			waiting = atoll(pgtest_get(blocker, waits));
+		CHECK_INT(waiting, 1);
+		/* what a successor does: A is lifted, B is new */
+		(void)say(ARGV(SLICE("SET"), SLICE("blk:rebuild"), SLICE("the successor")));
+		(void)say(ARGV(SLICE("DEL"), SLICE("blk:sms:number:" A)));
+		(void)say(ARGV(SLICE("SET"), SLICE("blk:sms:number:" B), SLICE("bar|c|0|2")));
+		(void)say(ARGV(SLICE("DEL"), SLICE("blk:rebuild")));
+		(void)say(ARGV(SLICE("SET"), SLICE("blk:gen"), SLICE("of the successor")));
+		pgtest_do(blocker, "COMMIT");
+		(void)pthread_join(t, NULL);
+		CHECK_RC(other_rc, RC_CONFLICT, NULL);
+		CHECK_STR(get("blk:sms:number:" A), "(nil)");
+		CHECK_STR(get("blk:sms:number:" B), "bar|c|0|2");
+		CHECK_STR(get("blk:gen"), "of the successor");
+		ops->close(other);
+		pg_close(blocker);
+	}
+}
+
 static void test_a_server_that_evicts_is_refused(void)
 {
 	static const struct {
@@ -608,6 +658,7 @@ int main(void)
 	RUN(test_heals);
 	RUN(test_not_the_next_one);
 	RUN(test_the_last_one_who_rebuilds_wins);
+	RUN(test_a_stopped_writer_writes_nothing_more);
 	RUN(test_a_server_that_evicts_is_refused);
 	RUN(test_a_lost_connection);
 	RUN(test_a_late_answer_is_nobodys);
