@@ -140,6 +140,8 @@ class Site:
             "protected": {"file": str(self.protected)},
             "audit": {"heads_file": str(self.dir / "audit-heads.log")},
             "send": {"state_dir": str(self.dir / "sending")},
+            # Reports are dated weeks back: no case closes for its quiet while others are still to come.
+            "cases": {"quiet": "366d"},
         }
         for name, value in self.settings.items():
             at = settings

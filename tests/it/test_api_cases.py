@@ -21,7 +21,7 @@ REPORTERS = [f"8498765432{n}" for n in range(9)]
 def world(stand, tmp_path_factory):
     for topic in ("outcomes", "referrals", "provisioning"):
         stand.topic(topic, 1)
-    it = api_world.World(stand, tmp_path_factory.mktemp("api") / "site", next(NUMBERS), roles=None, mode="review")
+    it = api_world.World(stand, tmp_path_factory.mktemp("api") / "site", next(NUMBERS), roles=None, mode="review", cases__quiet="10d")
     n = 0
     records = []
     for sender, of in ((SCAM, 9), (OWN, 6), (NAME, 6), (SPAM, 2), (MERGE_A, 3), (MERGE_B, 1)):

@@ -352,8 +352,7 @@ def test_stopped_for_longer_than_the_session(site):
 
 def test_a_storm_of_rebalances(site):
     """Instances come and go, by signal or by force, while reports stream in."""
-    # Nothing closes for its quiet: a new keeper's nightly run would find old nuisance cases whose last reports are still to come.
-    s = site(partitions=4, batch__records=50, cases__quiet="366d")
+    s = site(partitions=4, batch__records=50)
     values = crowd(116, 3000)
     running = [s.start("first").wait_ready()]
     step = len(values) // 6

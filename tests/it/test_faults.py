@@ -82,8 +82,7 @@ def test_broker_restart_under_load(stand, site):
 
 
 def test_postgres_crash_under_load(stand, site):
-    # Nothing closes for its quiet: the second keeper's nightly run would find old nuisance cases whose last reports are still to come.
-    s = site(partitions=2, workers=2, batch__records=50, cases__quiet="366d")
+    s = site(partitions=2, workers=2, batch__records=50)
     engine = s.start().wait_ready()
     values = Crowd(22, time.time()).records(3000)
     s.produce(values)
