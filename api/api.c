@@ -219,6 +219,10 @@ static void register_metrics(struct api *a)
 	a->m.usage = metric_at(metric_family(METRIC_COUNTER, "khien_usage_metrics_total", "",
 				       "Reports of CrowdSec clients about themselves."),
 		NULL, NULL, NULL);
+	a->m.pulls_anew = metric_at(metric_family(METRIC_COUNTER, "khien_pulls_anew_total", "",
+					    "CrowdSec clients that stood too far back and were "
+					    "given the whole list: restart them."),
+		NULL, NULL, NULL);
 	a->m.streams = gauge("khien_http_streams", "Streams of changes that are open.");
 	a->m.list_release = gauge(
 		"khien_lookup_release", "Release of the list in memory; -1: none is loaded yet.");

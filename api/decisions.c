@@ -275,30 +275,57 @@ static enum rc cursor(
 	return RC_OK;
 }
 
-/* RC_CONFLICT: there is no way from where it stood: everything. RC_NONE: another instance told it more than we know. */
-static enum rc what_changed(struct api *a, struct pg *pg, struct exchange *x,
-	const struct list_mark *now, struct out *o, struct err *e)
+static void deleted_begin(struct out *o)
 {
-	struct list_mark from = {0};
-	enum rc rc = o->q.startup ? RC_NONE : cursor(a, pg, x, &from, e);
-
-	if (rc == RC_NONE || (rc == RC_OK && strcmp(from.list, now->list) != 0))
-		return err_set(e, RC_CONFLICT, "from the beginning");
-	if (rc == RC_OK && from.release > now->release)
-		return RC_NONE;
-	if (rc == RC_OK && from.release == now->release) {
-		(void)scratch_put(o->file, SLICE("],\"deleted\":["));
-		return RC_OK;
-	}
-	if (rc == RC_OK)
-		rc = feed_touched(pg, &from, now, touched, o, e);
-	if (rc != RC_OK)
-		return rc == RC_CONFLICT && e->state[0] != '\0' ? RC_RETRY : rc;
 	(void)send(o);
 	(void)scratch_put(o->file, SLICE("],\"deleted\":["));
 	o->n = 0;
 	o->deleted = true;
-	return feed_touched(pg, &from, now, touched, o, e);
+}
+
+/* There is no way from where it stood: everything, and as gone whatever the log still knows to have been removed. */
+static enum rc everything(struct api *a, struct pg *pg, bool stood, struct out *o, struct err *e)
+{
+	OWN(pg_free) struct pg_result *removed = NULL;
+	enum rc rc = stood ? feed_removed(pg, &removed, e) : RC_OK;
+
+	if (rc != RC_OK)
+		return rc;
+	(void)table_each(o->t, -1, listed, o);
+	deleted_begin(o);
+	if (stood) {
+		metric_add(a->m.pulls_anew, 1);
+		feed_touched_walk(removed, touched, o);
+	}
+	return RC_OK;
+}
+
+/* RC_NONE: another instance told it more than we know. */
+static enum rc what_changed(struct api *a, struct pg *pg, struct exchange *x,
+	const struct list_mark *now, struct out *o, struct err *e)
+{
+	OWN(pg_free) struct pg_result *changed = NULL;
+	struct list_mark from = {0};
+	enum rc rc = o->q.startup ? RC_NONE : cursor(a, pg, x, &from, e);
+
+	if (rc == RC_NONE)
+		return everything(a, pg, false, o, e);
+	if (rc == RC_OK && strcmp(from.list, now->list) != 0)
+		return everything(a, pg, true, o, e);
+	if (rc == RC_OK && from.release > now->release)
+		return RC_NONE;
+	if (rc == RC_OK && from.release < now->release)
+		rc = feed_touched(pg, &from, now, &changed, e);
+	if (rc == RC_CONFLICT && e->state[0] == '\0')
+		return everything(a, pg, true, o, e);
+	if (rc != RC_OK)
+		return rc == RC_CONFLICT ? RC_RETRY : rc;
+	if (changed != NULL)
+		feed_touched_walk(changed, touched, o);
+	deleted_begin(o);
+	if (changed != NULL)
+		feed_touched_walk(changed, touched, o);
+	return RC_OK;
 }
 
 void handle_decision_stream(struct api *a, struct pg *pg, struct exchange *x)
@@ -320,11 +347,7 @@ void handle_decision_stream(struct api *a, struct pg *pg, struct exchange *x)
 		o.q.service[0] = o.q.service[1] = false;
 	(void)scratch_put(o.file, SLICE("{\"new\":["));
 	enum rc rc = what_changed(a, pg, x, &now, &o, &e);
-	if (rc == RC_CONFLICT) {
-		(void)table_each(t, -1, listed, &o);
-		(void)send(&o);
-		(void)scratch_put(o.file, SLICE("],\"deleted\":["));
-	} else if (rc == RC_NONE) {
+	if (rc == RC_NONE) {
 		(void)scratch_put(o.file, SLICE("],\"deleted\":["));
 	} else if (rc != RC_OK) {
 		scratch_free(TAKE(o.file));

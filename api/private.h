@@ -31,8 +31,8 @@ struct api {
 	struct {
 		struct metric *consumer_age, *consumer_behind, *consumer_state, *consumer_alarm;
 		struct metric *requests, *seconds, *lookups, *shed;
-		struct metric_cell *usage, *long_polls, *streams, *list_release, *list_entries,
-			*list_bytes, *list_age;
+		struct metric_cell *usage, *pulls_anew, *long_polls, *streams, *list_release,
+			*list_entries, *list_bytes, *list_age;
 	} m;
 	struct notes *notes;
 	struct console *console; /* NULL: it is not built */

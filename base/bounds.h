@@ -37,5 +37,7 @@
 #define BOUND_CONSUMERS 300 /* names that follow the list: each has three cells of a metric */
 #define BOUND_CONSUMERS_PER_TOKEN 64
 #define BOUND_CHANGES_PER_ANSWER 10000
+#define BOUND_PULL_CHANGES \
+	300000 /* that a client without a position of its own is told one by one */
 #define BOUND_CHANGES_BYTES \
 	(32 * 1024 * 1024) /* of one answer: a larger release is fetched as a snapshot */

@@ -148,9 +148,13 @@ MUST_USE enum rc feed_pull_at(struct pg *c, const char *token, const char *addre
 	struct list_mark *out, int64_t *at_us, struct err *e);
 typedef void feed_touched_each(
 	void *arg, enum scope scope, struct slice value, const bool services[2]);
-/* Every sender that changed in (from.release, to.release], once, and for which services. RC_CONFLICT without a state: it is no longer kept. */
+/* Every sender that changed in (from.release, to.release], once, and for which services; at most BOUND_PULL_CHANGES changes. RC_CONFLICT
+ * without a state: it is no longer kept, or more. The caller owns *out. */
 MUST_USE enum rc feed_touched(struct pg *c, const struct list_mark *from,
-	const struct list_mark *to, feed_touched_each *each, void *arg, struct err *e);
+	const struct list_mark *to, struct pg_result **out, struct err *e);
+/* Every sender of which the log, as far back as it is kept, has a removal. */
+MUST_USE enum rc feed_removed(struct pg *c, struct pg_result **out, struct err *e);
+void feed_touched_walk(const struct pg_result *r, feed_touched_each *each, void *arg);
 
 /* ---- what consumers prove to hold ---- */
 struct feed_ack {

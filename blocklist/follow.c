@@ -275,9 +275,10 @@ static enum rc acknowledge(struct follow *f, struct err *e)
 		f->ack_missing = true;
 		return RC_OK;
 	}
-	if (status == 401 || status == 403 || status >= 500)
+	if (status >= 500)
 		return other_status(f, status, "acknowledgement", e);
-	if (status >= 300) /* ours is not understood: that is no reason to stop following */
+	if (status >=
+		300) /* the proof is refused, not the list: that is no reason to stop following */
 		log_error("follow", "alarm=ack_refused status=%d answer=\"%.200s\"", status,
 			f->problem.len > 0 ? f->problem.ptr : "");
 	return RC_OK;

@@ -23,7 +23,7 @@ MUST_USE enum rc follow_list_change(
 const char *follow_list_get(
 	const struct follow_list *l, const char *scope, const char *value, const char *service);
 /* One head line "# list|release|count|digest|service", then the lines. Written beside and renamed: a reader sees the old file or the
- * new one. */
+ * new one. Mode 0640: numbers are for those who enforce. */
 MUST_USE enum rc follow_list_save(
 	const struct follow_list *l, const char *path, const char *service, struct err *e);
 /* Such a file's text. RC_NONE: it is not what its head says, or of another service. */

@@ -24,7 +24,9 @@ static const char prune_sql[] =
 	"WITH old AS (SELECT max(n) AS n FROM (SELECT n, at FROM release ORDER BY n LIMIT 10000) x"
 	" WHERE at < $1 AND n <= (SELECT release FROM list_head) - 1000),"
 	" gone AS (DELETE FROM change WHERE release <= (SELECT n FROM old)),"
-	" proved AS (DELETE FROM proof WHERE release <= (SELECT n FROM old))"
+	" proved AS (DELETE FROM proof WHERE release <= (SELECT n FROM old)),"
+	" pulled AS (DELETE FROM pull WHERE (token, address) IN"
+	" (SELECT token, address FROM pull WHERE at < $1 LIMIT 10000))"
 	" DELETE FROM release WHERE n <= (SELECT n FROM old)";
 static const char fence_sql[] = "SELECT epoch FROM keeper WHERE one AND epoch = $1 FOR UPDATE";
 

@@ -148,6 +148,27 @@ def test_a_new_lineage_and_a_forgotten_release(world, key):
     assert "84919000001" in news(world, key)[0]
 
 
+def test_who_stood_too_far_back_is_told_what_was_lifted(world, key):
+    world.wish("84919000040", "84919000041")
+    pull(world, key)
+    settled(world, key)
+    before = world.metric("khien_pulls_anew_total")
+    world.lift("84919000040")
+    world.sql("DELETE FROM release WHERE n = (SELECT release FROM list_head)")
+    new, deleted = news(world, key)
+    assert "84919000041" in new and "84919000040" not in new
+    assert "84919000040" in deleted and not set(new) & set(deleted)
+    assert world.metric("khien_pulls_anew_total") == before + 1
+    settled(world, key)
+    # A log with a hole in it is none: not half of what changed.
+    world.wish("84919000042")
+    world.lift("84919000041")
+    world.sql("DELETE FROM change WHERE value = '84919000042'")
+    new, deleted = news(world, key)
+    assert {"84919000001", "84919000042"} <= set(new) and "84919000041" in deleted
+    assert world.metric("khien_pulls_anew_total") == before + 2
+
+
 def test_one_value(world, key):
     def ask(query):
         got = world.get("/v1/decisions?" + query, None, headers={"X-Api-Key": key})

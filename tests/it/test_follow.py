@@ -162,6 +162,15 @@ def test_once(world, follower):
     assert nobody.process.wait(30) == 1 and "no list is known" in nobody.log()
 
 
+def test_a_refused_proof_is_not_a_refused_list(world, follower):
+    course(world, 1)
+    first = follower(world.url(""), token_of(world), "--once", "--consumer", "smsc-hn-1").start()
+    assert first.process.wait(20) == 0 and first.out.stat().st_mode & 0o007 == 0
+    other = follower(world.url(""), world.token("feed"), "--once", "--consumer", "smsc-hn-1").start()
+    assert other.process.wait(20) == 0 and right(other.out, world)
+    assert "alarm=ack_refused status=403" in other.log() and "alarm=stale" not in other.log()
+
+
 def test_questions_on_a_socket(world, follower, tmp_path):
     path = tmp_path / "s"
     world.wish("84913000001", "84913000002")

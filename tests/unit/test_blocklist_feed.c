@@ -378,11 +378,15 @@ static void test_prune(void)
 		" to_timestamp(1000 + i), 1, 0, 1, '' FROM generate_series(1, 3000) i; UPDATE "
 		"list_head SET release = 3000;"
 		" INSERT INTO change SELECT n, 0, 'add', 'number', '1', 0, 'bar', 'c', NULL, '' "
-		"FROM release");
+		"FROM release;"
+		" INSERT INTO pull (token, address, list, release, at) SELECT 't', a, "
+		"gen_random_uuid(), 1, to_timestamp(s)"
+		" FROM (VALUES ('old', 2499), ('new', 2500)) v (a, s)");
 	CHECK_RC(release_prune(pg, INT64_C(2500) * US_PER_S, &e), RC_OK, &e);
 	CHECK_STR(pgtest_get(pg,
 			  "SELECT min(n) || ' ' || (SELECT min(release) FROM change) FROM release"),
 		"1500 1500");
+	CHECK_STR(pgtest_get(pg, "SELECT string_agg(address, ' ') FROM pull"), "new");
 	CHECK_RC(release_prune(pg, INT64_C(9999) * US_PER_S, &e), RC_OK, &e);
 	CHECK_STR(pgtest_get(pg,
 			  "SELECT min(n) || ' ' || (SELECT min(release) FROM change) FROM release"),
