@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""An authority's order of 100,000 numbers: from `khien order import` to the release that lists the last of them, as a feed client sees it.
-Usage: cases.py [NUMBERS]"""
+"""An authority's order of 100,000 numbers: from `khien order import` to the release that lists the last of them, as a feed client sees it; then the
+abuse team's queue with a history. Usage: cases.py [NUMBERS [CASES REPORTS]]; the queue's full size is 500000 10000000."""
 import hashlib
 import json
 import subprocess
 import sys
 import time
 
+import case_queue
 import spine
 
 
@@ -34,7 +35,7 @@ def main():
         begun = time.monotonic()
         subprocess.run([spine.KHIEN, "order", "import", "-c", stand.conf, path], check=True, stdout=subprocess.DEVNULL)
         imported = time.monotonic()
-        while stand.sql("SELECT count FROM list_head")[0][0] < 2 * numbers:
+        while stand.sql("SELECT coalesce(max(count), 0) FROM list_head")[0][0] < 2 * numbers:
             time.sleep(0.02)
         published = time.monotonic()
         while True:  # until a client's whole list holds them
@@ -45,6 +46,7 @@ def main():
         seen = time.monotonic()
         print(f"cases: an order of {numbers} numbers for both services: {imported - begun:.1f} s to import, {published - begun:.1f} s to the "
               f"release with the last of them, {seen - begun:.1f} s to a client's snapshot   (aim 10 s)")
+        case_queue.bench(stand, *(int(a) for a in sys.argv[2:4] or (20_000, 200_000)))
     finally:
         stand.close()
 
