@@ -73,14 +73,13 @@ static void say_gen(const struct follow_socket *s, char *out, size_t room)
 }
 
 /* The line is scope|value|service|action|case|until: what is behind the service. */
-static void say_entry(const struct follow_socket *s, const char *line, const char *service,
-	size_t value_at, char *out, size_t room)
+static void say_entry(
+	const char *line, const char *service, size_t value_at, char *out, size_t room)
 {
 	const char *rest = line + value_at + strlen(service) + 1;
 	const char *bar = strrchr(line, '|');
 	uint64_t until = 0;
 
-	(void)s;
 	if (slice_u64(slice_str(bar + 1), &until) == RC_OK && until != 0 &&
 		(int64_t)until <= clk_system.now_us(&clk_system) / US_PER_S)
 		(void)snprintf(out, room, "-\n");
@@ -115,7 +114,7 @@ static bool answer(struct follow_socket *s, char *ask, char *out, size_t room)
 	if (line == NULL)
 		(void)snprintf(out, room, "-\n");
 	else
-		say_entry(s, line, ask, strlen(scope) + strlen(value) + 2, out, room);
+		say_entry(line, ask, strlen(scope) + strlen(value) + 2, out, room);
 	return true;
 }
 
@@ -161,8 +160,12 @@ static void welcome(struct follow_socket *s)
 {
 	int fd = accept4(s->fds[0].fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE ||
+			errno == ENFILE) /* it would be ready at once, again and again */
+			(void)poll(NULL, 0, 10);
 		return;
+	}
 	if (s->n == ARRAY_LEN(s->fds)) {
 		(void)close(fd);
 		return;
