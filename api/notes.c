@@ -7,10 +7,11 @@
 
 #define SLOTS 4096 /* a power of two */
 #define FULL (SLOTS * 3 / 4)
+#define FULL_NAMES (FULL / 2) /* a client names itself as it likes: positions keep the other half */
 
 struct notes {
 	pthread_mutex_t lock;
-	size_t used;
+	size_t used, names;
 	struct note slot[SLOTS];
 };
 
@@ -55,8 +56,10 @@ void notes_put(struct notes *n, const struct note *one)
 {
 	pthread_mutex_lock(&n->lock);
 	struct note *at = place(n, one);
-	if (at->name[0] != '\0' || n->used < FULL) {
+	bool is_name = one->kind == NOTE_FETCHED;
+	if (at->name[0] != '\0' || (n->used < FULL && (!is_name || n->names < FULL_NAMES))) {
 		n->used += at->name[0] == '\0';
+		n->names += at->name[0] == '\0' && is_name;
 		*at = *one;
 		at->fresh = true;
 	}
@@ -183,9 +186,10 @@ enum rc notes_write(struct notes *n, struct pg *pg, struct err *e)
 			fresh[count++] = n->slot[i];
 			n->slot[i].fresh = false;
 		}
-	if (n->used >= FULL && count < FULL) { /* those of long ago make room */
+	if ((n->used >= FULL || n->names >= FULL_NAMES) &&
+		count < FULL) { /* those of long ago make room */
 		memset(n->slot, 0, sizeof(n->slot));
-		n->used = 0;
+		n->used = n->names = 0;
 	}
 	pthread_mutex_unlock(&n->lock);
 	enum rc rc = write_kind(pg, fresh, count, NOTE_FETCHED, e);

@@ -109,6 +109,25 @@ static void test_answers_are_bounded_in_bytes(void)
 	answers_free(a);
 }
 
+/* Thousands of names within a moment leave room for where others stand. */
+static void test_names_do_not_crowd_positions_out(void)
+{
+	struct notes *n = notes_new();
+	struct note one = {.kind = NOTE_FETCHED, .address = "token"};
+
+	for (int i = 0; i < 5000; i++) {
+		snprintf(one.name, sizeof(one.name), "name-%d", i);
+		notes_put(n, &one);
+	}
+	one = (struct note){
+		.kind = NOTE_PULLED, .name = "bouncer", .address = "192.0.2.1", .release = 7};
+	notes_put(n, &one);
+	one.release = 0;
+	CHECK(notes_get(n, &one));
+	CHECK_INT(one.release, 7);
+	notes_free(n);
+}
+
 static void test_tokens_asked_for(void)
 {
 	struct tokens *t = tokens_new();
@@ -184,6 +203,7 @@ int main(void)
 	RUN(test_base64);
 	RUN(test_gunzip);
 	RUN(test_decode);
+	RUN(test_names_do_not_crowd_positions_out);
 	RUN(test_answers);
 	RUN(test_answers_are_bounded_in_bytes);
 	RUN(test_tokens_asked_for);
