@@ -50,19 +50,24 @@ struct vote {
 	bool scam;
 	int64_t first_at, last_at, verified_at, scam_at, yes_at, spoof_at;
 };
-/* What is known of a sender and service beside its votes: docs/judgement.md section 8. All zeros and TIME_NONE: nothing. */
-enum signal { SIGNAL_BEHAVIOUR, SIGNAL_POLL, SIGNAL_CAMPAIGN };
-#define SIGNALS 3
+/* What is known of a sender and service beside its votes: docs/judgement.md section 8. All zeros: nothing. */
+#define BOUND_LEGS 32
 struct signals {
-	int campaign;            /* 0..4: how large a campaign its texts belong to */
-	float behaviour;         /* 0..1 */
-	float poll;              /* -1..1 */
-	int64_t leg_at[SIGNALS]; /* from when on each is a second leg; TIME_NONE: it is none */
+	int campaign;    /* 0..4: how large a campaign its texts belong to */
+	float behaviour; /* 0..1 */
+	float poll;      /* -1..1 */
+	size_t legs;
+	int64_t leg_at[BOUND_LEGS]; /* from when on each is a second leg, ascending */
 };
-#define SIGNALS_NONE                                          \
-	{                                                     \
-		.leg_at = { TIME_NONE, TIME_NONE, TIME_NONE } \
-	}
+/* What makes a day of activity suspicious, and an answer of recipients count: of the policy, docs/policy.md. */
+struct cutoffs {
+	double calls, messages; /* a day; of fewer nothing follows */
+	double new_share, short_share, gap_share, back_share;
+	int signs;         /* so many of them are a leg */
+	double registered; /* calls and messages times this, of a registered sender of many */
+	int poll_answers;
+	double poll_share;
+};
 enum rung { RUNG_OBSERVE, RUNG_VERIFY, RUNG_THROTTLE, RUNG_BAR, RUNG_BAR_BOTH, RUNG_RECALL };
 const char *rung_name(
 	enum rung r); /* "observe", "verify", "throttle", "bar", "bar_both", "recall" */

@@ -24,8 +24,11 @@ static int by_place(const void *a, const void *b)
 /* Who waits, each once. */
 static enum rc take(struct pg *c, struct arena *a, struct again **out, size_t *n_out, struct err *e)
 {
-	static const char sql[] = "DELETE FROM rejudge WHERE id IN (SELECT id FROM rejudge ORDER "
-				  "BY id LIMIT " AGAIN_ROWS ") RETURNING sender, service";
+	static const char sql[] =
+		"WITH d AS (DELETE FROM rejudge WHERE id IN (SELECT id FROM rejudge ORDER BY id"
+		" LIMIT " AGAIN_ROWS ") RETURNING sender, service) SELECT sender, service FROM d"
+		" WHERE service >= 0 UNION SELECT sender, v FROM d, generate_series(0, 1) v"
+		" WHERE service < 0";
 	OWN(pg_free) struct pg_result *r = NULL;
 	enum rc rc = pg_run(c, sql, NULL, 0, &r, e);
 	size_t n = 0;
@@ -48,37 +51,26 @@ static enum rc take(struct pg *c, struct arena *a, struct again **out, size_t *n
 	return RC_OK;
 }
 
-static const char lock_sql[] =
-	"SELECT s.id, s.scope, s.value, s.attribution FROM sender s WHERE s.id = ANY($1::bigint[])"
-	" ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s";
+static const char lock_sql[] = "SELECT s.id FROM sender s WHERE s.id = ANY($1::bigint[])"
+			       " ORDER BY s.scope COLLATE \"C\", s.value FOR NO KEY UPDATE OF s";
+/* Asked after the lock: a service that is reported for the first time meanwhile reads the signals itself, or is seen here. */
+static const char standing_sql[] =
+	"SELECT s.id, s.scope, s.value, s.attribution, t.service FROM sender s JOIN standing t ON"
+	" t.sender = s.id WHERE s.id = ANY($1::bigint[])";
 
-/* A leg only when people upheld a text that the SMSC carried for this very sender. */
+/* Answers those whose signals have changed. */
 static const char signals_sql[] =
-	"INSERT INTO signal AS g (sender, service, campaign, behaviour, poll, campaign_at,"
-	" behaviour_at, poll_at) SELECT u.sender, u.service, coalesce(k.level, 0), 0, 0, leg.at, "
-	"NULL,"
-	" NULL FROM unnest($1::bigint[], $2::smallint[]) u(sender, service)"
-	" LEFT JOIN LATERAL (SELECT max(c.level) AS level FROM (SELECT DISTINCT y.text FROM "
-	"campaign_say y"
-	" WHERE y.sender = u.sender AND y.service = u.service LIMIT 1000) y"
-	" JOIN campaign_text t ON t.key = y.text JOIN campaign c ON c.id = t.campaign) k ON true"
-	" LEFT JOIN LATERAL (SELECT (extract(epoch FROM min(greatest(r.received_at, t.upheld_at)))"
-	" * 1000000)::bigint AS at FROM campaign_say y JOIN campaign_text t ON t.key = y.text"
-	" AND t.upheld_at IS NOT NULL JOIN report r ON r.sender = y.sender AND r.service = 0"
-	" AND r.disposition = 0 AND r.matched = 1 AND r.weight > 0 AND r.fingerprint = "
-	"t.fingerprint"
-	" WHERE y.sender = u.sender AND y.service = u.service AND u.service = 0) leg ON true"
-	" ON CONFLICT (sender, service) DO UPDATE SET campaign = excluded.campaign,"
-	" behaviour = excluded.behaviour, poll = excluded.poll,"
-	" campaign_at = excluded.campaign_at, behaviour_at = excluded.behaviour_at,"
-	" poll_at = excluded.poll_at WHERE (g.campaign, g.behaviour, g.poll, g.campaign_at,"
-	" g.behaviour_at, g.poll_at) IS DISTINCT FROM (excluded.campaign, excluded.behaviour,"
-	" excluded.poll, excluded.campaign_at, excluded.behaviour_at, excluded.poll_at)";
+	"SELECT x.sender, x.service FROM signals_put($1::bigint[], $2::smallint[], ROW($3, $4, $5,"
+	" $6, $7, $8, $9, $10, $11, $12)::cutoffs) x";
+
+/* Activity that was being noted while its sender became known has been noted when this is answered, or will find the sender. */
+static const char barrier_sql[] =
+	"SELECT pg_advisory_lock(" ACTIVITY_LOCK "), pg_advisory_unlock(" ACTIVITY_LOCK ")";
 
 static enum rc lock_senders(struct pg *c, const struct again *at, size_t n, struct arena *a,
 	struct touched **out, size_t *n_out, struct err *e)
 {
-	struct touched *t = arena_array(a, n, sizeof(*t));
+	struct touched *t = arena_array(a, n + 1, sizeof(*t));
 	OWN(pg_free) struct pg_result *r = NULL;
 	struct pg_array id;
 	size_t kept = 0;
@@ -89,20 +81,23 @@ static enum rc lock_senders(struct pg *c, const struct again *at, size_t n, stru
 	for (size_t i = 0; i < n; i++)
 		pg_array_int(&id, at[i].sender);
 	struct pg_param p[] = {pg_p_array(&id)};
-	enum rc rc = pg_run(c, lock_sql, p, 1, &r, e);
+	enum rc rc = pg_run(c, lock_sql, p, 1, NULL, e);
+	if (rc == RC_OK)
+		rc = pg_run(c, standing_sql, p, 1, &r, e);
 	pg_array_done(&id);
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
 		for (int k = 0; k < pg_rows(r); k++) {
 			struct slice value = pg_text(r, k, 2);
 
-			if (pg_int(r, k, 0) != at[i].sender || value.len >= SENDER_TEXT)
+			if (pg_int(r, k, 0) != at[i].sender ||
+				pg_int(r, k, 4) != (int64_t)at[i].service ||
+				value.len >= SENDER_TEXT)
 				continue;
 			struct touched *x = &t[kept++];
 			*x = (struct touched){.sender_id = at[i].sender,
 				.service = at[i].service,
 				.floor = TIME_NONE,
 				.as_of = TIME_NONE,
-				.signals = SIGNALS_NONE,
 				.attribution = attribution_parse(pg_text(r, k, 3))};
 			x->sender.scope = scope_parse(pg_text(r, k, 1));
 			memcpy(x->sender.value, value.ptr, value.len);
@@ -112,21 +107,34 @@ static enum rc lock_senders(struct pg *c, const struct again *at, size_t n, stru
 	return rc;
 }
 
-static enum rc put_signals(struct pg *c, const struct touched *t, size_t n, struct err *e)
+/* Leaves those of which nothing has changed out of `at`. */
+static enum rc put_signals(struct pg *c, const struct cutoffs *k, struct again *at, size_t *n,
+	struct arena *a, struct err *e)
 {
+	OWN(pg_free) struct pg_result *r = NULL;
 	struct pg_array sender, service;
 
 	pg_array_init(&sender, PG_INT8);
 	pg_array_init(&service, PG_INT2);
-	for (size_t i = 0; i < n; i++) {
-		pg_array_int(&sender, t[i].sender_id);
-		pg_array_int(&service, t[i].service);
+	for (size_t i = 0; i < *n; i++) {
+		pg_array_int(&sender, at[i].sender);
+		pg_array_int(&service, at[i].service);
 	}
-	struct pg_param p[] = {pg_p_array(&sender), pg_p_array(&service)};
-	enum rc rc = pg_run(c, signals_sql, p, ARRAY_LEN(p), NULL, e);
+	struct pg_param params[] = {pg_p_array(&sender), pg_p_array(&service),
+		pg_p_real(k->calls, a), pg_p_real(k->messages, a), pg_p_real(k->new_share, a),
+		pg_p_real(k->short_share, a), pg_p_real(k->gap_share, a),
+		pg_p_real(k->back_share, a), pg_p_int(k->signs, a), pg_p_real(k->registered, a),
+		pg_p_int(k->poll_answers, a), pg_p_real(k->poll_share, a)};
+	enum rc rc = pg_run(c, signals_sql, params, ARRAY_LEN(params), &r, e);
 	pg_array_done(&sender);
 	pg_array_done(&service);
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	*n = (size_t)pg_rows(r);
+	for (size_t i = 0; i < *n; i++)
+		at[i] = (struct again){pg_int(r, (int)i, 0), (enum service)pg_int(r, (int)i, 1)};
+	qsort(at, *n, sizeof(*at), by_place);
+	return RC_OK;
 }
 
 static enum rc read_control(struct pg *c, struct control *control, struct err *e)
@@ -139,8 +147,9 @@ static enum rc read_control(struct pg *c, struct control *control, struct err *e
 	return rc == RC_OK ? control_of(r, control, e) : rc;
 }
 
-static enum rc begin(struct ledger *l, struct ledger_batch *b, int64_t now_us, struct arena *a,
-	struct control *control, struct touched **touched, size_t *n_touched, struct err *e)
+static enum rc begin(struct ledger *l, const struct cutoffs *k, struct ledger_batch *b,
+	int64_t now_us, struct arena *a, struct control *control, struct touched **touched,
+	size_t *n_touched, struct err *e)
 {
 	struct work *w = arena_alloc(a, sizeof(*w));
 	struct again *at = NULL;
@@ -160,9 +169,11 @@ static enum rc begin(struct ledger *l, struct ledger_batch *b, int64_t now_us, s
 	if (rc == RC_OK)
 		rc = take(l->pg, a, &at, &n, e);
 	if (rc == RC_OK)
-		rc = lock_senders(l->pg, at, n, a, touched, n_touched, e);
+		rc = pg_run(l->pg, barrier_sql, NULL, 0, NULL, e);
 	if (rc == RC_OK)
-		rc = put_signals(l->pg, *touched, *n_touched, e);
+		rc = put_signals(l->pg, k, at, &n, a, e);
+	if (rc == RC_OK)
+		rc = lock_senders(l->pg, at, n, a, touched, n_touched, e);
 	if (rc != RC_OK)
 		return rc;
 	w->shadow = strcmp(control->mode, "shadow") == 0;
@@ -172,10 +183,11 @@ static enum rc begin(struct ledger *l, struct ledger_batch *b, int64_t now_us, s
 	return rc == RC_OK ? pg_pipeline_end(l->pg, e) : rc;
 }
 
-enum rc ledger_again(struct ledger *l, struct ledger_batch *b, int64_t now_us, struct arena *a,
-	struct control *control, struct touched **touched, size_t *n_touched, struct err *e)
+enum rc ledger_again(struct ledger *l, const struct cutoffs *k, struct ledger_batch *b,
+	int64_t now_us, struct arena *a, struct control *control, struct touched **touched,
+	size_t *n_touched, struct err *e)
 {
-	enum rc rc = begin(l, b, now_us, a, control, touched, n_touched, e);
+	enum rc rc = begin(l, k, b, now_us, a, control, touched, n_touched, e);
 
 	if (rc != RC_OK)
 		ledger_abort(l);

@@ -252,8 +252,8 @@ static const char amounts_sql[] =
 	" WHERE x.sender = s.sender AND x.service = s.service), 0) UNION SELECT u.sender, "
 	"u.service FROM gleaned g,"
 	" unnest(g.texts) u JOIN campaign_text k ON k.key = u.key JOIN n ON n.id = k.campaign"
-	" WHERE g.id = ANY($2::bigint[]) AND n.level > coalesce((SELECT x.campaign FROM signal x"
-	" WHERE x.sender = u.sender AND x.service = u.service), 0)";
+	" WHERE g.id = ANY($2::bigint[]) AND (k.upheld_at IS NOT NULL OR n.level > coalesce((SELECT"
+	" x.campaign FROM signal x WHERE x.sender = u.sender AND x.service = u.service), 0))";
 
 static enum rc fold_texts(struct pg *c, struct pg_array *rows, sketches_alike *alike, struct err *e)
 {

@@ -192,16 +192,18 @@ void ledger_abort(struct ledger *l);
 
 /* ---- what texts have in common: campaigns and evidence ---- */
 
+/* Reads the column `legs` of the table signal. */
+void signals_legs(struct slice text, struct signals *out);
 /* How alike two packed sketches are. */
 typedef double sketches_alike(struct slice a, struct slice b);
 /* Folds some of what workers have gleaned from texts, in one transaction, one process at a time. Order does not matter. *left: there is more. RC_NONE: there
  * was nothing, or another process does it. */
 MUST_USE enum rc glean_fold(struct pg *c, sketches_alike *alike, bool *left, struct err *e);
-/* Begins a transaction that judges some senders again, because what is known beside their votes has changed: as ledger_claim, of a batch without
+/* Begins a transaction that judges some senders again, because what is known beside their votes has changed by these cut-offs: as ledger_claim, of a batch without
  * records. RC_NONE: none waits, or another process does it; nothing was begun. */
-MUST_USE enum rc ledger_again(struct ledger *l, struct ledger_batch *b, int64_t now_us,
-	struct arena *a, struct control *control, struct touched **touched, size_t *n_touched,
-	struct err *e);
+MUST_USE enum rc ledger_again(struct ledger *l, const struct cutoffs *k, struct ledger_batch *b,
+	int64_t now_us, struct arena *a, struct control *control, struct touched **touched,
+	size_t *n_touched, struct err *e);
 /* People say what a campaign is: its texts of now are upheld or dismissed, or (open) neither. RC_NONE: no text has this fingerprint. */
 MUST_USE enum rc campaign_decide(struct pg *c, uint64_t fingerprint, const char *state,
 	const char *why, const char *actor, int64_t now_us, int64_t *texts, struct err *e);

@@ -335,7 +335,6 @@ static enum rc list_touched(const struct keys_list *ks, struct arena *a, struct 
 				.service = ks->at[i].service,
 				.floor = TIME_NONE,
 				.as_of = TIME_NONE,
-				.signals = SIGNALS_NONE,
 			};
 	*out = t;
 	*n_out = n;
@@ -382,6 +381,24 @@ static enum rc recv_lock(struct ledger *l, struct touched *t, size_t n, struct e
 					 : rc;
 }
 
+/* That the network carried an upheld text for this sender may be news: campaigns.c. */
+static enum rc look_again(struct ledger *l, const struct touched *t, size_t n, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO rejudge (sender, service) SELECT DISTINCT u.sender, 0 FROM"
+		" unnest($1::bigint[]) u(sender) JOIN campaign_say y ON y.sender = u.sender"
+		" AND y.service = 0 JOIN campaign_text k ON k.key = y.text"
+		" AND k.upheld_at IS NOT NULL";
+
+	arrays_begin(l);
+	struct pg_array *sender = array_of(l, PG_INT8);
+	for (size_t i = 0; i < n; i++)
+		pg_array_int(sender, t[i].sender_id);
+	struct pg_param p[] = {pg_p_array(sender)};
+	enum rc rc = pg_send(l->pg, sql, p, ARRAY_LEN(p), e);
+	return rc == RC_OK ? pg_recv(l->pg, NULL, e) : rc;
+}
+
 enum rc contacts_note(struct ledger *l, const struct ledger_settings *s, struct work *w,
 	struct ledger_batch *b, int64_t now_us, struct arena *a, struct touched **touched,
 	size_t *n_touched, struct err *e)
@@ -412,6 +429,8 @@ enum rc contacts_note(struct ledger *l, const struct ledger_settings *s, struct 
 		rc = recv_lock(l, t, n, e);
 	if (rc == RC_OK)
 		rc = pg_recv(l->pg, NULL, e);
+	if (rc == RC_OK)
+		rc = look_again(l, t, n, e);
 	if (rc == RC_OK)
 		rc = votes_read(l, w, t, n, now_us, a, e);
 	if (rc != RC_OK)

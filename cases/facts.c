@@ -69,6 +69,11 @@ static enum rc note_activity(struct ledger *l, const struct ledger_settings *s,
 		" new_contacts = excluded.new_contacts, short_calls = excluded.short_calls,"
 		" short_gaps = excluded.short_gaps, distinct_peers = excluded.distinct_peers,"
 		" " PLACE_SET LATER("t");
+	/* those that are reported are judged again; a statement of its own, after the lock */
+	static const char again_sql[] =
+		"INSERT INTO rejudge (sender, service) SELECT DISTINCT s.id, -1 FROM"
+		" unnest($1::text[], $2::text[]) u(scope, value) JOIN sender s"
+		" ON s.scope = u.scope AND s.value = u.value";
 	struct pg_array *counts[ACTIVITY_COUNTS];
 
 	arrays_begin(l);
@@ -99,7 +104,10 @@ static enum rc note_activity(struct ledger *l, const struct ledger_settings *s,
 		p[6 + k] = pg_p_array(counts[k]);
 	p[6 + ACTIVITY_COUNTS] = pg_p_str(s->source);
 	p[7 + ACTIVITY_COUNTS] = pg_p_array(place.stamped);
-	return run(l, sql, p, ARRAY_LEN(p), e);
+	enum rc rc = run(l, "SELECT pg_advisory_xact_lock_shared(" ACTIVITY_LOCK ")", NULL, 0, e);
+	if (rc == RC_OK)
+		rc = run(l, sql, p, ARRAY_LEN(p), e);
+	return rc == RC_OK ? run(l, again_sql, p + 2, 2, e) : rc;
 }
 
 /* ---- polls ---- */
@@ -145,6 +153,9 @@ static enum rc note_polls(struct ledger *l, const struct ledger_settings *s, str
 		" ON CONFLICT (poll_id) DO UPDATE SET scope = excluded.scope,"
 		" value = excluded.value, yes = excluded.yes, no = excluded.no,"
 		" silent = excluded.silent, noted_at = excluded.noted_at, " PLACE_SET LATER("t");
+	static const char again_sql[] =
+		"INSERT INTO rejudge (sender, service) SELECT DISTINCT p.sender, p.service"
+		" FROM poll p WHERE p.poll_id = ANY($1::text[])";
 	enum rc rc = refuse_unknown_polls(l, b, e);
 
 	arrays_begin(l);
@@ -172,7 +183,8 @@ static enum rc note_polls(struct ledger *l, const struct ledger_settings *s, str
 		pg_p_array(scope), pg_p_array(value), pg_p_array(yes), pg_p_array(no),
 		pg_p_array(silent), pg_p_str(s->source), pg_p_time(now_us, a),
 		pg_p_array(place.stamped)};
-	return run(l, sql, p, ARRAY_LEN(p), e);
+	rc = run(l, sql, p, ARRAY_LEN(p), e);
+	return rc == RC_OK ? run(l, again_sql, p + 2, 1, e) : rc;
 }
 
 /* ---- results ---- */
@@ -303,7 +315,6 @@ static enum rc lock_reassigned(struct ledger *l, const struct ledger_batch *b, s
 			.attribution = attribution_parse(pg_text(r, i, 3)),
 			.floor = TIME_NONE,
 			.as_of = TIME_NONE,
-			.signals = SIGNALS_NONE,
 		};
 		if (value.len >= SENDER_TEXT)
 			return err_set(

@@ -89,6 +89,9 @@ struct work {
 	bool facts;  /* the batch holds no reports: its senders are judged again */
 };
 
+/* Held in common by whoever notes activity, so that a sender that becomes known meanwhile is not missed: again.c. */
+#define ACTIVITY_LOCK "461263627634"
+
 /* Rows that go as one parameter. */
 enum ledger_row {
 	ROW_CLAIM,

@@ -388,9 +388,19 @@ static const char floors_sql[] =
 	" AND st.service = t.service WHERE st.floor IS NOT NULL";
 
 static const char signals_sql[] =
-	"SELECT t.place, g.campaign, g.behaviour, g.poll, g.behaviour_at, g.poll_at, g.campaign_at"
+	"SELECT t.place, g.campaign, g.behaviour, g.poll, g.legs"
 	" FROM unnest($1::bigint[], $2::smallint[], $3::int[]) t(sender, service, place)"
 	" JOIN signal g ON g.sender = t.sender AND g.service = t.service";
+
+void signals_legs(struct slice text, struct signals *out)
+{
+	struct slice one;
+
+	out->legs = 0;
+	while (out->legs < BOUND_LEGS && slice_cut(&text, ' ', &one) &&
+		slice_i64(one, &out->leg_at[out->legs]) == RC_OK)
+		out->legs++;
+}
 
 static enum rc recv_signals(struct ledger *l, struct touched *t, size_t n, struct err *e)
 {
@@ -404,8 +414,7 @@ static enum rc recv_signals(struct ledger *l, struct touched *t, size_t n, struc
 		one->signals.campaign = (int)pg_int(r, i, 1);
 		one->signals.behaviour = (float)pg_real(r, i, 2);
 		one->signals.poll = (float)pg_real(r, i, 3);
-		for (int k = 0; k < SIGNALS; k++)
-			one->signals.leg_at[k] = time_at(r, i, 4 + k);
+		signals_legs(pg_text(r, i, 4), &one->signals);
 	}
 	return rc;
 }
@@ -471,7 +480,6 @@ static enum rc list_touched(struct work *w, const struct ledger_batch *b, const 
 			.attribution = f->attribution,
 			.floor = TIME_NONE,
 			.as_of = TIME_NONE,
-			.signals = SIGNALS_NONE,
 		};
 	}
 	w->open = arena_array(a, n, sizeof(*w->open));
@@ -605,8 +613,8 @@ enum rc votes_read(struct ledger *l, struct work *w, struct touched *t, size_t n
 {
 	bool reads = false;
 
-	w->open = arena_array(a, n, sizeof(*w->open));
-	w->fresh = arena_array(a, n, sizeof(*w->fresh));
+	w->open = arena_array(a, n + 1, sizeof(*w->open));
+	w->fresh = arena_array(a, n + 1, sizeof(*w->fresh));
 	if (w->open == NULL || w->fresh == NULL)
 		return full(e);
 	enum rc rc = send_protected(l, t, n, now_us, a, e);

@@ -279,6 +279,7 @@ struct policy {
 		int64_t appeal_automatic_s, appeal_confirmed_s;
 		bool appeal_working; /* counted in working time */
 	} people;
+	struct cutoffs cuts;
 	char action[6][12]; /* by enum attribution: "bar_out", "bar_in", "person" */
 	int cap_hour, cap_day, growth_min;
 	double growth_share;

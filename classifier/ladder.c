@@ -20,8 +20,9 @@ struct inside {
 };
 
 struct window {
-	const struct event *event;  /* by time */
-	int64_t leg_at[SIGNALS];    /* TIME_NONE: this signal is no leg */
+	const struct event *event; /* by time */
+	const int64_t *leg_at;     /* when signals became legs */
+	size_t legs;
 	size_t events, first, next; /* inside: [first, next) */
 	struct inside *who;
 	int reporters, yes; /* distinct; yes: of those reporters */
@@ -47,7 +48,7 @@ static int by_time(const void *a, const void *b)
 }
 
 static size_t events_of(const struct vote **votes, size_t n, enum report_class c, int64_t floor,
-	const int64_t leg_at[SIGNALS], struct event *out, size_t *reporters)
+	const struct window *w, struct event *out, size_t *reporters)
 {
 	size_t events = 0;
 	uint32_t who = 0;
@@ -63,9 +64,8 @@ static size_t events_of(const struct vote **votes, size_t n, enum report_class c
 		if (yes_at != TIME_NONE && yes_at > floor)
 			out[events++] = (struct event){yes_at, who, true};
 	}
-	for (size_t i = 0; i < SIGNALS; i++)
-		if (leg_at[i] != TIME_NONE)
-			out[events++] = (struct event){leg_at[i], NOBODY, false};
+	for (size_t i = 0; i < w->legs; i++)
+		out[events++] = (struct event){w->leg_at[i], NOBODY, false};
 	qsort(out, events, sizeof(*out), by_time);
 	*reporters = (size_t)who + 1;
 	return events;
@@ -137,8 +137,8 @@ static void open_episode(
 /* A signal stands for one window from when it became a leg. */
 static bool signal_stands(const struct window *w, int64_t length_us, int64_t t)
 {
-	for (size_t i = 0; i < SIGNALS; i++)
-		if (w->leg_at[i] != TIME_NONE && w->leg_at[i] <= t && w->leg_at[i] > t - length_us)
+	for (size_t i = 0; i < w->legs; i++)
+		if (w->leg_at[i] <= t && w->leg_at[i] > t - length_us)
 			return true;
 	return false;
 }
@@ -185,16 +185,19 @@ enum rc ladder_walk(const struct ladder *l, enum report_class c, int64_t window_
 {
 	size_t most = n < BOUND_VOTES_PER_SENDER ? n : BOUND_VOTES_PER_SENDER, reporters;
 	const struct vote **newest = arena_array(scratch, most + 1, sizeof(const struct vote *));
-	struct event *event = arena_array(scratch, 2 * most + SIGNALS + 1, sizeof(struct event));
+	struct event *event = arena_array(scratch, 2 * most + BOUND_LEGS + 1, sizeof(struct event));
 
 	if (newest == NULL || event == NULL)
 		return RC_LIMIT;
 	most = votes_newest(votes, n, newest);
 	struct window w = {.event = event};
-	for (size_t i = 0; i < SIGNALS; i++)
-		w.leg_at[i] =
-			known != NULL && known->leg_at[i] > floor ? known->leg_at[i] : TIME_NONE;
-	w.events = events_of(newest, most, c, floor, w.leg_at, event, &reporters);
+	if (known != NULL) {
+		w.leg_at = known->leg_at;
+		w.legs = known->legs;
+	}
+	for (; w.legs > 0 && w.leg_at[0] <= floor; w.legs--)
+		w.leg_at++;
+	w.events = events_of(newest, most, c, floor, &w, event, &reporters);
 	w.who = arena_array(scratch, reporters, sizeof(struct inside));
 	if (w.who == NULL)
 		return RC_LIMIT;

@@ -50,6 +50,14 @@ static const struct field fields[] = {
 	{"polls", "yes_share", FIELD_REAL, AT(poll.yes_share), 0.5, 1, NULL},
 	{"polls", "apart", FIELD_SPAN_S, AT(poll.apart_s), 3600, YEAR_S, NULL},
 	{"polls", "wait", FIELD_SPAN_S, AT(poll.wait_s), 60, YEAR_S, NULL},
+	{"behaviour", "calls", FIELD_REAL, AT(cuts.calls), 1, 1e6, NULL},
+	{"behaviour", "messages", FIELD_REAL, AT(cuts.messages), 1, 1e6, NULL},
+	{"behaviour", "new_share", FIELD_REAL, AT(cuts.new_share), 0.01, 1, NULL},
+	{"behaviour", "short_share", FIELD_REAL, AT(cuts.short_share), 0.01, 1, NULL},
+	{"behaviour", "gap_share", FIELD_REAL, AT(cuts.gap_share), 0.01, 1, NULL},
+	{"behaviour", "back_share", FIELD_REAL, AT(cuts.back_share), 0, 1, NULL},
+	{"behaviour", "signs", FIELD_INT, AT(cuts.signs), 2, 4, NULL},
+	{"behaviour", "registered", FIELD_REAL, AT(cuts.registered), 1, 10000, NULL},
 	{"registration", "notices", FIELD_INT, AT(registration.notices), 1, 100, NULL},
 	{"registration", "every", FIELD_SPAN_S, AT(registration.every_s), 60, YEAR_S, NULL},
 	{"registration", "one_way_after", FIELD_SPAN_S, AT(registration.one_way_s), 60, YEAR_S,
@@ -65,7 +73,7 @@ static const struct field fields[] = {
 	{"registration", "both_after", FIELD_SPAN_S, AT(registration.both_s), 60, YEAR_S, NULL},
 };
 
-/* What a file without the maps polls, people and ladders.registration says. */
+/* What a file without the maps polls, behaviour, people and ladders.registration says. */
 static void set_defaults(struct policy *p)
 {
 	p->poll.sample = 30;
@@ -77,6 +85,14 @@ static void set_defaults(struct policy *p)
 	p->people.confirmed_s[CLASS_NUISANCE] = 30 * 86400;
 	p->people.appeal_automatic_s = 24 * 3600;
 	p->people.appeal_confirmed_s = 72 * 3600;
+	p->cuts = (struct cutoffs){.calls = 100,
+		.messages = 200,
+		.new_share = 0.8,
+		.short_share = 0.6,
+		.gap_share = 0.5,
+		.back_share = 0.05,
+		.signs = 2,
+		.registered = 20};
 	p->registration.notices = 5;
 	p->registration.every_s = 86400;
 	p->registration.one_way_s = 15 * 86400;
@@ -500,7 +516,7 @@ static void read_policy(const struct reading *r, const struct yaml *root)
 {
 	static const char *const keys[] = {"policy", "scam_categories", "text", "score", "window",
 		"late_after", "legs", "spoofed_caller", "clocks", "ladders", "actions", "caps",
-		"polls", "people", NULL};
+		"polls", "behaviour", "people", NULL};
 	static const char *const maps[] = {
 		NULL, "text", "score", "legs", "spoofed_caller", "clocks", "caps"};
 
@@ -515,6 +531,9 @@ static void read_policy(const struct reading *r, const struct yaml *root)
 		read_fields(r, root, maps[i]);
 	read_optional(r, root, "polls");
 	read_people(r, root);
+	read_optional(r, root, "behaviour");
+	r->p->cuts.poll_answers = r->p->poll.answers;
+	r->p->cuts.poll_share = r->p->poll.yes_share;
 	read_ladders(r, root);
 	read_actions(r, root);
 }

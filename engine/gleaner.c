@@ -64,7 +64,12 @@ static enum rc judge_some(struct gleaner *g, struct err *e)
 	size_t n = 0;
 
 	arena_reset(g->arena);
-	enum rc rc = ledger_again(g->ledger, &b, now_us, g->arena, &control, &touched, &n, e);
+	/* without a judge, or with an old one, the transaction ends in follow_control */
+	struct cutoffs cuts = {.signs = 1};
+	if (g->judge != NULL)
+		cuts = g->judge->policy->cuts;
+	enum rc rc =
+		ledger_again(g->ledger, &cuts, &b, now_us, g->arena, &control, &touched, &n, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = follow_control(g, &control, e);

@@ -52,6 +52,7 @@ enum {
 	R_SCORE,
 	R_FLOOR,
 	R_PROTECTED,
+	R_LEGS,
 	R_CONTENT
 };
 /* What is known of a sender is asked once, not for each of its reports. */
@@ -61,16 +62,20 @@ enum {
 	" (SELECT max(b.at) FROM subscription b WHERE b.number = s.value AND b.event IN"           \
 	" ('reassigned', 'terminated')) END AS gone, " PROTECTED_EXISTS(                           \
 		"0", "$3") " AS p0, " PROTECTED_EXISTS("1",                                        \
-		"$3") " AS p1"                                                                     \
+		"$3") " AS p1, g0.legs AS l0, g1.legs AS l1"                                       \
 		      " FROM (SELECT DISTINCT x.sender FROM report x WHERE x.received_at >= $1"    \
 		      " AND x.received_at < $2 AND x.sender <> 0) x JOIN sender s ON s.id ="       \
 		      " x.sender LEFT JOIN standing t0 ON t0.sender = s.id AND t0.service = 0"     \
-		      " LEFT JOIN standing t1 ON t1.sender = s.id AND t1.service = 1)"             \
+		      " LEFT JOIN standing t1 ON t1.sender = s.id AND t1.service = 1"              \
+		      " LEFT JOIN signal g0 ON g0.sender = s.id AND g0.service = 0"                \
+		      " LEFT JOIN signal g1 ON g1.sender = s.id AND g1.service = 1)"               \
 		      " SELECT r.sender, k.scope, k.value, k.attribution, r.service, r.kind,"      \
 		      " r.category, r.received_at, r.occurred_at, r.reporter, r.verified,"         \
 		      " r.matched, r.origin, r.label, r.text_score, greatest(CASE r.service"       \
 		      " WHEN 0 THEN k.f0 ELSE k.f1 END, k.gone), CASE r.service WHEN 0 THEN k.p0"  \
-		      " ELSE k.p1 END, " content " FROM k JOIN report r ON r.sender = k.id WHERE"  \
+		      " ELSE k.p1 END, coalesce(CASE r.service WHEN 0 THEN k.l0 ELSE k.l1 END, "   \
+		      "''),"                                                                       \
+		      " " content " FROM k JOIN report r ON r.sender = k.id WHERE"                 \
 		      " r.disposition = 0 AND r.received_at < $2 ORDER BY r.sender"
 static const char reports_sql[] = REPORTS("NULL");
 static const char contents_sql[] = REPORTS("r.content");
@@ -107,6 +112,7 @@ struct subject {
 	enum attribution attribution;
 	struct votes votes[SERVICES];
 	int64_t floor[SERVICES];
+	struct signals signals[SERVICES];
 	bool is_protected[SERVICES];
 	struct was was[MAX_WAS];
 	size_t n_was;
@@ -213,6 +219,7 @@ static bool take_report(struct replay *r)
 	judge_text(r, kind, &label, &score);
 	r->now.floor[service] = pg_time_us(q, i, R_FLOOR);
 	r->now.is_protected[service] = pg_bool(q, i, R_PROTECTED);
+	signals_legs(pg_text(q, i, R_LEGS), &r->now.signals[service]);
 	bool scam = is_scam(r, kind, label, score);
 	struct vote v = {
 		.reporter = pg_int(q, i, R_REPORTER),
@@ -294,7 +301,7 @@ static enum rc walk_class(
 		rc == RC_OK && floored <= (floor != TIME_NONE); floored++) {
 		arena_reset(r->arena);
 		rc = ladder_walk(&ladder, c, r->policy->window_s, r->policy->contact_yes, v->at,
-			v->n, floored ? floor : TIME_NONE, NULL, r->arena, &w);
+			v->n, floored ? floor : TIME_NONE, &r->now.signals[s], r->arena, &w);
 		if (rc == RC_OK)
 			keep_walk(r, &w, floored ? floor : TIME_NONE,
 				floored || floor == TIME_NONE ? INT64_MAX : floor, out);
@@ -439,6 +446,7 @@ static bool begin_sender(struct replay *r, int64_t id)
 	memset(x->overturned, 0, sizeof(x->overturned));
 	for (int s = 0; s < SERVICES; s++) {
 		x->floor[s] = TIME_NONE;
+		x->signals[s] = (struct signals){0};
 		x->is_protected[s] = false;
 	}
 	return true;
