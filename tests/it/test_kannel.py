@@ -19,13 +19,17 @@ FAKE = "/usr/lib/kannel/test/fakesmsc"
 class Kannel:
     def __init__(self, folder, feed, regex=None):
         self.dir, self.feed = folder, feed
-        self.admin, self.smsc, self.box = (harness.free_port() for _ in range(3))
+        self.admin, self.smsc, self.box, self.port = (harness.free_port() for _ in range(4))
+        self.local, self.server = f"http://127.0.0.1:{self.port}/khien-list.txt", None
+        (folder / "khien").mkdir()
+        self.serve()
+        assert "alarm=not_reloaded" in self.reload().stderr  # there is no Kannel yet, but its list
         conf = (TOP / "deploy/kannel/kannel.conf").read_text()
         for old, new in (
             ("admin-port = 13000", f"admin-port = {self.admin}\naccess-log = {folder}/access.log"),
             ("put-a-password-here", "secret"),
             ("smsbox-port = 13001", f"smsbox-port = {self.box}"),
-            ("http://kannel:TOKEN@127.0.0.1:8156/v1/feed/kannel.txt?service=sms", feed),
+            ("http://127.0.0.1:8157/khien-list.txt", self.local),
             ("port = 10000", f"port = {self.smsc}"),
         ):
             assert conf.count(old) == 1, old
@@ -38,6 +42,23 @@ class Kannel:
             self.process = subprocess.Popen(["/usr/sbin/bearerbox", folder / "kannel.conf"], cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_for(self.log, lambda: self.up(), 30)
 
+    def serve(self):
+        """As khien-list.service does."""
+        line = next(s for s in (TOP / "deploy/kannel/khien-list.service").read_text().splitlines() if s.startswith("ExecStart="))
+        words = line.split("=", 1)[1].replace("/var/lib/kannel/khien", str(self.dir / "khien")).replace("8157", str(self.port)).split()
+        self.server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        wait_for("the local list", self.answers, 20)
+
+    def answers(self):
+        try:
+            return requests.get(f"http://127.0.0.1:{self.port}/", timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def unserve(self):
+        self.server.kill()
+        self.server.wait()
+
     def log(self):
         return (self.dir / "bearerbox.log").read_text(errors="replace")[-3000:]
 
@@ -48,6 +69,10 @@ class Kannel:
             return f"FAKE:{self.smsc}" in requests.get(f"http://127.0.0.1:{self.admin}/status.txt?password=secret", timeout=5).text
         except requests.RequestException:
             return False
+
+    def fetches(self):
+        """How often it has asked for its list: its log has what it sends as bytes."""
+        return (self.dir / "bearerbox.log").read_text(errors="replace").count(b"GET /khien".hex(" "))
 
     def access(self):
         file = self.dir / "access.log"
@@ -71,8 +96,8 @@ class Kannel:
             fake.wait(20)
         return "refused" if re.findall(pattern, self.access())[-1].startswith("REJECTED") else "accepted"
 
-    def reload(self, fresh="300"):
-        words = {"FEED": self.feed, "KANNEL_PASSWORD": "secret", "ADMIN": f"http://127.0.0.1:{self.admin}", "STATE": str(self.dir / "sum"), "FRESH_S": fresh}
+    def reload(self, **more):
+        words = {"DIR": str(self.dir / "khien"), "LOCAL": self.local, "RELOAD_S": "9999", "FEED": self.feed, "KANNEL_PASSWORD": "secret", "ADMIN": f"http://127.0.0.1:{self.admin}", "STATE": str(self.dir / "sum"), **more}
         told, curl = self.dir / "told", self.dir / "bin" / "curl"
         if not curl.exists():
             curl.parent.mkdir()
@@ -87,6 +112,7 @@ class Kannel:
     def end(self):
         self.process.kill()
         self.process.wait()
+        self.unserve()
 
 
 @pytest.fixture
@@ -113,15 +139,23 @@ def test_a_blocked_sender_is_refused(world, kannel):
     assert [kannel.sends(s) for s in ("84913000009", "84913000003", "VAY-TIEN", "OTHER")] == ["accepted"] * 4
     world.wish("84913000009")
     world.lift("84913000001")
+    # What gives Kannel its list is away: it is not told to drop the one that it has.
+    kannel.unserve()
+    got = kannel.reload(RELOAD_S="0")
+    assert got.returncode == 1 and "alarm=not_served" in got.stderr
+    assert kannel.sends("84913000002") == "refused"
+    kannel.serve()
     assert kannel.reload().returncode == 0
     assert (kannel.sends("84913000009"), kannel.sends("84913000001"), kannel.sends("84913000002")) == ("refused", "accepted", "refused")
     # Nothing new: Kannel is not asked again.
-    loads = kannel.log().count("reload")
-    assert kannel.reload().returncode == 0 and kannel.log().count("reload") == loads
-    # The engine is away: the list that Kannel holds stays, and there is an alarm.
+    loads = kannel.fetches()
+    assert kannel.reload().returncode == 0 and kannel.fetches() == loads
+    assert kannel.reload(RELOAD_S="0").returncode == 0 and kannel.fetches() > loads
+    # The engine is away, also when Kannel asks for its list itself: the list that Kannel holds stays, and there is an alarm.
     world.engine.kill()
     got = kannel.reload()
     assert got.returncode == 1 and "alarm=no_list" in got.stderr
+    assert requests.get(f"http://127.0.0.1:{kannel.admin}/reload-lists?password=secret", timeout=20).status_code in (200, 202)
     assert kannel.sends("84913000002") == "refused"
 
 
