@@ -153,6 +153,32 @@ static enum rc read_campaigns(struct pg *c, struct forest *f, struct err *e)
 	return rc;
 }
 
+static int by_campaign(const void *a, const void *b)
+{
+	int64_t x = (*(struct node *const *)a)->campaign, y = (*(struct node *const *)b)->campaign;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Texts of one campaign hang together already: taken for two, one of them could take the campaign away from under the other. */
+static enum rc link_known(struct forest *f, struct err *e)
+{
+	struct node **known = calloc(f->n + 1, sizeof(struct node *));
+	size_t n = 0;
+
+	if (known == NULL)
+		return err_set(e, RC_RETRY, "out of memory");
+	for (size_t i = 0; i < f->n; i++)
+		if (f->at[i].campaign != 0)
+			known[n++] = &f->at[i];
+	qsort(known, n, sizeof(struct node *), by_campaign);
+	for (size_t i = 1; i < n; i++)
+		if (known[i]->campaign == known[i - 1]->campaign)
+			join(f, (size_t)(known[i] - f->at), (size_t)(known[i - 1] - f->at));
+	free(known);
+	return RC_OK;
+}
+
 /* $1: keys, $2: for each the key of its root. Of what hangs together the campaign with the most texts takes in the others; without any there is a new
  * one. Answers the campaigns that have changed. */
 static const char unite_sql[] =
@@ -220,6 +246,8 @@ static enum rc link_fresh(struct pg *c, struct pg_result *fresh, sketches_alike 
 		link_pairs(&f, pairs, alike);
 		rc = read_campaigns(c, &f, e);
 	}
+	if (rc == RC_OK)
+		rc = link_known(&f, e);
 	if (rc == RC_OK)
 		rc = unite(c, &f, changed, e);
 	free(f.at);
