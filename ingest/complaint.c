@@ -35,26 +35,11 @@ static const struct field fields[FIELDS] = {
 	[CARRIER] = FIELD("serving_carrier", JSON_TEXT, false),
 };
 
-/* The contact as it was written: the member at the same place. */
-static struct slice raw_contact(const struct decoder *d, struct json record)
-{
-	struct json_iter it = json_iter(record);
-	struct json_raw raw = json_raw(d->text);
-	struct slice key, raw_key, raw_value;
-	struct json value;
-
-	while (json_next(&it, &key, &value) && json_raw_next(&raw, &raw_key, &raw_value))
-		if (slice_eq(key, SLICE("contact")))
-			return raw_value;
-	return SLICE("");
-}
-
 /* Sorts the members of `contact`; the message id and those we do not know go to extra as "contact":{…}. */
-static void contact_sort(struct decoder *d, struct json record, struct json contact,
-	struct json values[CONTACT_PARTS])
+static void contact_sort(struct decoder *d, struct json contact, struct json values[CONTACT_PARTS])
 {
 	struct json_iter it = json_iter(contact);
-	struct json_raw raw = json_raw(raw_contact(d, record));
+	struct json_raw raw = json_raw(d->inner);
 	size_t kept = 0;
 	struct slice key, raw_key, raw_value;
 	struct json value;
@@ -112,7 +97,7 @@ static void decode_complaint(
 
 	if (!fields_sort(d, record, fields, FIELDS, v, a, out))
 		return;
-	contact_sort(d, record, v[CONTACT], contact);
+	contact_sort(d, v[CONTACT], contact);
 	if (!fields_check(contact_parts, CONTACT_PARTS, contact, "contact.", out) ||
 		!report_id_field(v[REPORT_ID], out))
 		return;

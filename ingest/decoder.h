@@ -8,6 +8,7 @@ struct decoder {
 	struct json_parser *json;
 	struct buf extra;   /* what the format does not know, as the inside of a JSON object */
 	struct slice text;  /* of the record, which was parsed */
+	struct slice inner; /* its known member that is an object, as it was written */
 	struct buf scratch; /* the normalised fields */
 	bool full;          /* an arena allocation failed: the record is to be read again */
 };

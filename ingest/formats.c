@@ -168,6 +168,7 @@ static void sort(struct decoder *d, struct json record, const struct field *fiel
 
 	memset(values, 0, n * sizeof(*values));
 	buf_clear(&d->extra);
+	d->inner = SLICE("");
 	while (json_next(&it, &key, &value) && json_raw_next(&raw, &raw_key, &raw_value)) {
 		size_t i = field_find(fields, n, key);
 
@@ -175,6 +176,8 @@ static void sort(struct decoder *d, struct json record, const struct field *fiel
 			extra_keep(d, raw_key, raw_value);
 		else if (value.kind != JSON_NULL || fields[i].required)
 			values[i] = value;
+		if (i < n && value.kind == JSON_MAP)
+			d->inner = raw_value;
 	}
 }
 

@@ -32,6 +32,8 @@ uint32_t sms_char(struct slice s, size_t *len)
 
 static bool is_space(uint32_t c)
 {
+	if (c > 0x20 && c < 0x7f)
+		return false;
 	return c <= 0x20 || c == 0x7f || c == 0xa0 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
 		c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
@@ -57,18 +59,14 @@ static bool is_letter(uint32_t c)
 		(c < 0xff01 || c > 0xff20) && (c < 0x1f000 || c > 0x1faff);
 }
 
-enum sign sms_sign(struct slice s, size_t *len)
+static enum sign sign_of(uint32_t c)
 {
-	uint32_t c = sms_char(s, len);
-
-	if (s.len == 0)
-		return SIGN_END;
+	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+		return SIGN_LETTER;
 	if (is_space(c) || is_invisible(c))
 		return SIGN_BLANK;
 	if (any_digit(c))
 		return SIGN_DIGIT;
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-		return SIGN_LETTER;
 	switch (c) {
 	case '(':
 	case '[':
@@ -108,6 +106,13 @@ enum sign sms_sign(struct slice s, size_t *len)
 	}
 }
 
+enum sign sms_sign(struct slice s, size_t *len)
+{
+	uint32_t c = sms_char(s, len);
+
+	return s.len == 0 ? SIGN_END : sign_of(c);
+}
+
 static struct slice from(struct slice s, size_t n)
 {
 	return slice_of(s.ptr + n, s.len - n);
@@ -139,15 +144,15 @@ static struct slice trim(struct slice s, bool front, bool back)
 	bool begun = false;
 
 	for (size_t at = 0; at < s.len; at += n) {
-		enum sign sign = sms_sign(from(s, at), &n);
-		size_t same;
-		bool space = is_space(sms_char(from(s, at), &same));
+		uint32_t c = sms_char(from(s, at), &n);
+		bool space = is_space(c),
+		     separator = (front || back) && sign_of(c) == SIGN_SEPARATOR;
 
-		if (!begun && !space && !(front && sign == SIGN_SEPARATOR)) {
+		if (!begun && !space && !(front && separator)) {
 			begun = true;
 			start = at;
 		}
-		if (begun && !space && !(back && sign == SIGN_SEPARATOR))
+		if (begun && !space && !(back && separator))
 			keep = at + n;
 	}
 	return keep > start ? slice_of(s.ptr + start, keep - start) : slice_of(s.ptr, 0);

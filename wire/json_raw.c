@@ -2,6 +2,8 @@
  * text that json_parse has accepted, and so looks for nothing but where values end. */
 #include "wire/json.h"
 
+#include <string.h>
+
 static const char *past_blanks(const char *p, const char *end)
 {
 	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
@@ -9,12 +11,20 @@ static const char *past_blanks(const char *p, const char *end)
 	return p;
 }
 
-/* `p` is at the opening quote. */
+/* `p` is at the opening quote. The closing one is the first behind an even number of backslashes. */
 static const char *past_text(const char *p, const char *end)
 {
-	for (p++; p < end && *p != '"'; p++)
-		p += *p == '\\';
-	return p < end ? p + 1 : end;
+	const char *from = p + 1, *quote = p;
+
+	while ((quote = memchr(quote + 1, '"', (size_t)(end - quote - 1))) != NULL) {
+		const char *run = quote;
+
+		while (run > from && run[-1] == '\\')
+			run--;
+		if ((quote - run) % 2 == 0)
+			return quote + 1;
+	}
+	return end;
 }
 
 static const char *past_value(const char *p, const char *end)
