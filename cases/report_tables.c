@@ -14,7 +14,7 @@
 	" AND a.action <> 'person' AND a.state IN ('admitted', 'ended', 'lifted') AND "        \
 	"a.decided_at >= $1"                                                                   \
 	" AND a.decided_at < $2 GROUP BY 1, 2, 3"
-#define NETWORK                                                                                                  \
+#define NETWORK                                                                                                \
 	"CASE s.attribution WHEN 'own' THEN 'Nội mạng' WHEN 'other' THEN 'Ngoại mạng' WHEN "           \
 	"'foreign'"                                                                                            \
 	" THEN 'Quốc tế' WHEN 'brandname' THEN 'Tên định danh' WHEN 'short' THEN 'Đầu số ngắn'" \
@@ -49,7 +49,8 @@ static const struct report_table {
 			"Thời gian đến khi chặn, trung vị (phút)",
 			"Thời gian đến khi chặn, phân vị 95 (phút)",
 			"Cuộc gọi trên mỗi số bị chặn"},
-		"SELECT " NETWORK ", coalesce(nullif(s.carrier, ''), '-'), count(DISTINCT b.sender),"
+		"SELECT " NETWORK
+		", coalesce(nullif(s.carrier, ''), '-'), count(DISTINCT b.sender),"
 		" count(DISTINCT b.sender) FILTER (WHERE b.at IS NOT NULL),"
 		" round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM b.at - "
 		"k.first_at)"
