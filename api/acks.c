@@ -5,6 +5,24 @@
 #include "api/ack_read.h"
 
 #define ASK_US (2 * US_PER_S)
+#define LOOK_FREE_US (US_PER_S / 2)
+#define REST \
+	4 /* after looking at a wrong copy for longer, for a second say, nobody looks at one for four */
+
+/* Where a copy is wrong takes a while to find, and whoever holds a token of a feed may ask: one at a time, and those that take long for a fifth of the time. */
+static bool may_look(struct api *a)
+{
+	int64_t from = atomic_load(&a->look_us);
+
+	return api_mono(a) >= from && atomic_compare_exchange_strong(&a->look_us, &from, INT64_MAX);
+}
+
+static void looked(struct api *a, int64_t began_us)
+{
+	int64_t now_us = api_mono(a), took_us = now_us - began_us;
+
+	atomic_store(&a->look_us, now_us + (took_us > LOOK_FREE_US ? REST * took_us : 0));
+}
 
 void handle_ack(struct api *a, struct pg *pg, struct exchange *x)
 {
@@ -26,8 +44,12 @@ void handle_ack(struct api *a, struct pg *pg, struct exchange *x)
 		return;
 	}
 	e = (struct err){0};
-	enum rc rc = feed_ack_take(pg, &t.ack, request_of(x)->who.name, table,
+	int64_t began_us = api_mono(a);
+	bool look = t.ack.buckets != NULL && may_look(a);
+	enum rc rc = feed_ack_take(pg, &t.ack, request_of(x)->who.name, look ? table : NULL,
 		a->s.clk->now_us(a->s.clk), &b, &head, &e);
+	if (look)
+		looked(a, began_us);
 	if (rc == RC_CONFLICT && e.state[0] == '\0') {
 		answer_gone(x, t.ack.release, &head);
 		return;

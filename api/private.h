@@ -38,6 +38,8 @@ struct api {
 	struct console *console; /* NULL: it is not built */
 	struct contract *contract;
 	int64_t stale_max_s, heartbeat_ms, alarm_s;
+	_Atomic int64_t
+		look_us; /* from when on the next wrong copy may be looked at; INT64_MAX: one is */
 	int64_t measured_us; /* when consumers were last looked at; this and what was seen then are the
 				tokens' thread's */
 	struct measured {

@@ -6,13 +6,15 @@
 #include "blocklist/list.h"
 
 #define FIND_LINES 20000 /* that are looked at to find the one that is missing or too many */
-#define FIND_CHANGES "50000"
+#define FIND_CHANGES 50000
 #define FIND_NAMED 50
 #define DRIFT_ROWS "1000"
 _Static_assert(BOUND_CONSUMERS <= 1000, "DRIFT_ROWS");
 
 static const char at_sql[] =
-	"SELECT h.list, h.release, r.count, r.digest, r.sms_count, r.sms_digest, $1::bigint = 0"
+	"SELECT h.list, h.release, r.count, r.digest, r.sms_count, r.sms_digest,"
+	" $1::bigint = 0 AND (h.release = 0 OR EXISTS (SELECT FROM release f WHERE f.n = 1 AND "
+	"f.list = h.list))"
 	" FROM list_head h LEFT JOIN release r ON r.n = $1 AND r.list = h.list";
 static const char put_sql[] =
 	"UPDATE consumer SET named = true, service = $2::smallint, list = $3::uuid, release = $4, "
@@ -26,7 +28,8 @@ static const char proof_sql[] =
 	" VALUES ($1, $2::uuid, $3, $4::smallint, $5) ON CONFLICT DO NOTHING";
 static const char changes_sql[] =
 	"SELECT " ENTRY_COLUMNS ", op, release FROM change WHERE release <= $1"
-	" ORDER BY release DESC, ord DESC LIMIT " FIND_CHANGES;
+	" ORDER BY release DESC, ord DESC LIMIT 50000";
+_Static_assert(FIND_CHANGES == 50000, "the limit in changes_sql");
 
 /* ---- where a copy differs */
 
@@ -64,7 +67,7 @@ static bool note_listed(void *arg, const struct entry *e)
 	return true;
 }
 
-/* Walks back from the list in memory to their release; what went away on the whole is kept as candidates. */
+/* Walks back from the list in memory to their release; what went away on the whole is kept as candidates. RC_LIMIT: it is too far. */
 static enum rc walk_back(
 	struct finding *f, struct pg *c, int64_t from, int64_t to, bool lines, struct err *e)
 {
@@ -75,6 +78,8 @@ static enum rc walk_back(
 		return err_set(e, RC_RETRY, "out of memory");
 	struct pg_param p = pg_p_int(from, a);
 	enum rc rc = pg_run(c, changes_sql, &p, 1, &r, e);
+	if (rc == RC_OK && pg_rows(r) == FIND_CHANGES && pg_int(r, FIND_CHANGES - 1, 8) > to)
+		return err_set(e, RC_LIMIT, "ack: more than %d changes ago", FIND_CHANGES);
 	for (int i = 0; rc == RC_OK && i < pg_rows(r); i++) {
 		struct entry one = entry_of_row(r, i, 0);
 		bool added = pg_text(r, i, 7).ptr[0] == 'a';
@@ -165,6 +170,10 @@ static enum rc find(struct finding *f, struct pg *c, const struct table *t, int6
 		return RC_OK; /* we are behind ourselves: next time */
 	feed_buckets(t, f->service, f->ours);
 	enum rc rc = walk_back(f, c, mark.release, release, false, e);
+	if (rc == RC_LIMIT) {
+		buf_add(out, SLICE(",\"too_far\":true"));
+		return RC_OK;
+	}
 	if (rc != RC_OK)
 		return rc;
 	for (int i = 0; i < 256; i++)
@@ -213,6 +222,8 @@ static enum rc findings(struct pg *c, const struct feed_ack *ack, int64_t ours,
 	if (ack->buckets != NULL && t != NULL) {
 		memcpy(f->theirs, ack->buckets, sizeof(f->theirs));
 		rc = find(f, c, t, ack->release, out, e);
+	} else if (ack->buckets != NULL) {
+		buf_add(out, SLICE(",\"later\":true"));
 	}
 	buf_byte(out, '}');
 	return rc;
@@ -316,7 +327,8 @@ static const char drift_sql[] =
 	" extract(epoch FROM $1::timestamptz - c.good_at)::bigint,"
 	" CASE WHEN c.good_list = h.list AND c.good_release < h.release THEN extract(epoch FROM "
 	"$1::timestamptz - "
-	"(SELECT min(r.at) FROM release r WHERE r.n = c.good_release + 1))::bigint ELSE 0 END,"
+	"coalesce((SELECT r.at FROM release r WHERE r.n = c.good_release + 1), (SELECT r.at FROM "
+	"release r ORDER BY r.n LIMIT 1)))::bigint ELSE 0 END,"
 	" CASE WHEN c.fetched_list = h.list THEN c.fetched_release END,"
 	" extract(epoch FROM $1::timestamptz - c.fetched_at)::bigint, c.findings, h.release, "
 	"c.named"
@@ -345,7 +357,7 @@ static void row_of(const struct pg_result *r, int i, int64_t alarm_s, struct fee
 		.named = pg_bool(r, i, 11)};
 	out->alarm = out->named &&
 		(strcmp(out->state, "confirmed") != 0 || out->age_s > alarm_s ||
-			out->behind_s > alarm_s);
+			out->behind_s < 0 || out->behind_s > alarm_s);
 }
 
 enum rc feed_drift(struct pg *c, int64_t now_us, int64_t alarm_s, feed_consumer_each *each,

@@ -1,11 +1,15 @@
 """Proof at the SMSC: what a consumer computed itself is compared with ours; drift, alarms and metrics tell who holds what; the reference follower
 is the consumer.
 """
+import concurrent.futures
 import hashlib
+import http.server
 import json
 import sys
+import threading
 
 import pytest
+import requests
 
 import api_world
 from conftest import NUMBERS
@@ -32,7 +36,7 @@ def follower(world, tmp_path):
     def make(name, service="sms", state="state"):
         alarms = []
         it = Follower(world.url(""), world.auth()["Authorization"].split()[1], name, str(tmp_path / state), service, alarms.append)
-        it.alarms = alarms
+        it.alarms, it.check_s = alarms, -1
         return it
 
     return make
@@ -154,7 +158,6 @@ def test_acks(world):
     assert got.status_code == 200 and got.json() == {"state": "confirmed", "release": body["release"], "behind": 0, "count": body["count"], "digest": body["digest"],
                                                      "findings": {}}
     assert world.ask("POST", "/v1/feed/acks", json={**body, "digest": ZERO}).json()["state"] == "differs"
-    assert world.ask("POST", "/v1/feed/acks", json={**body, "release": 0, "count": 0, "digest": ZERO}).json()["state"] == "confirmed"
 
 
 @pytest.mark.parametrize("change, status", [
@@ -237,6 +240,148 @@ def test_a_token_speaks_for_so_many_and_there_is_room_for_so_many(world):
         assert world.get("/v1/feed/snapshot?consumer=one-more").status_code == 200 and drift(world, "one-more") is None
     finally:
         world.sql("DELETE FROM consumer WHERE name ~ '^(many|more)'")
+
+
+class Between:
+    """Stands between a follower and the API and spoils what it is told to: one answer of a path each."""
+
+    def __init__(self, world):
+        spoil = self.spoil = {}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                got = requests.request(self.command, world.url(self.path), data=body, headers={"Authorization": self.headers["Authorization"]}, timeout=60)
+                how = spoil.pop(self.path.split("?")[0].rsplit("/", 1)[1], lambda status, text: (status, text, 0))
+                status, text, lacks = how(got.status_code, got.content)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text) + lacks))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_POST = answer
+
+            def log_message(self, *words):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def between(world):
+    it = Between(world)
+    yield it
+    it.close()
+
+
+def test_a_wrong_answer_never_replaces_a_good_copy(world, follower, between):
+    it = follower("smsc-10")
+    it.url = between.url
+    known = ("number", "84918000001")
+    assert it.step() and it.blocked(*known) is True
+    release, held = it.release, len(it.entries)
+
+    def without(status, text):
+        """A line less, the head as it was: what a proxy or a fault of ours might do."""
+        lines = text.splitlines(keepends=True)
+        return status, b"".join(s for s in lines if b"84918000001" not in s), 0
+
+    bodies = {"wrong": without, "empty": lambda status, text: (200, b"", 0), "no JSON": lambda status, text: (200, b"[]\n[]\n", 0),
+              "cut": lambda status, text: (200, text[:100], 50), "away": lambda status, text: (503, b"", 0), "null": lambda status, text: (200, b"null\nnull\n", 0)}
+    for name, how in bodies.items():
+        between.spoil.update(snapshot=how)
+        it.list = None
+        assert not it.step() and it.alarms, name
+        assert (it.blocked(*known), it.release, len(it.entries)) == (True, release, held), name
+        it.alarms.clear()
+    assert it.step() and it.alarms == []
+    world.wish("84918090000")
+    for name in ("empty", "no JSON", "cut", "null", "away"):
+        between.spoil.update(changes=bodies[name])
+        assert not it.step(0) and it.blocked(*known) is True and it.alarms, name
+        it.alarms.clear()
+    between.spoil.update(changes=lambda status, text: (status, text.replace(b"84918090000", b"84918090001"), 0))
+    assert it.step(0) and it.list is None and any("is not the list" in s for s in it.alarms)
+    assert (it.blocked(*known), it.blocked("number", "84918090001")) == (True, False)
+    it.alarms.clear()
+    assert it.step() and it.blocked("number", "84918090000") is True and it.alarms == []
+
+
+def test_a_refused_acknowledgement_makes_no_list_unknown(world, follower, between, tmp_path):
+    it = follower("smsc-11", state="refused")
+    it.url = between.url
+    for status in (403, 410, 429, 503):
+        between.spoil.update(acks=lambda was, text, status=status: (status, b"", 0))
+        it.list, it.heard = None, None
+        assert it.step() and it.blocked("number", "84918000001") is True, status
+        assert len(it.alarms) == 1 and "acknowledgement" in it.alarms.pop(), status
+    assert json.loads((tmp_path / "refused").read_text())[1] == world.release()
+
+
+def test_nothing_held_is_no_proof_for_ever(world):
+    """An acknowledgement of release 0 is worth what its age is, and alarms when what came after it is forgotten."""
+    saved = world.site.rows("SELECT min(n) AS n FROM release")[0]["n"]
+    it = {**good(world), "consumer": "empty", "release": 0, "count": 0, "digest": ZERO}
+    if saved == 1:
+        assert world.ask("POST", "/v1/feed/acks", json=it).json()["state"] == "confirmed"
+        world.sql("DELETE FROM release WHERE n = 1")
+    else:
+        world.sql("INSERT INTO consumer (name, token, named, list, release, count, good, good_list, good_release, good_at, acked_at)"
+                  " SELECT 'empty', 'x', true, list, 0, 0, true, list, 0, now(), now() FROM list_head")
+    wait_for("its alarm", lambda: drift(world, "empty")["alarm"], 20)
+    assert drift(world, "empty")["behind_s"] is not None
+    assert world.ask("POST", "/v1/feed/acks", json=it).status_code == 410
+    world.sql("DELETE FROM consumer WHERE name = 'empty'")
+
+
+def looked_at(world, ack):
+    """The findings, as soon as it is this copy's turn."""
+    got = {}
+
+    def done():
+        got.update(world.ask("POST", "/v1/feed/acks", json=ack).json())
+        return "later" not in got["findings"]
+
+    wait_for("its turn", done, 60)
+    return got["findings"]
+
+
+def test_a_copy_too_far_back_is_not_told_wrong_places(world):
+    body = {**good(world), "consumer": "far", "digest": ZERO, "buckets": [ZERO] * 256}
+    number = world.release() + 1
+    world.wish("84918091000")
+    world.sql("""INSERT INTO change (release, ord, op, scope, value, service, action, case_id, until, basis)
+        SELECT %(n)s, 1000 + i, 'add', 'number', (84920000000 + i)::text, 0, 'bar', 'c-0', NULL, '' FROM generate_series(1, 50000) i""", n=number)
+    found = looked_at(world, body)
+    assert found.get("too_far") is True and not {"buckets", "missing", "extra", "unlocated"} & set(found), found
+    world.sql("DELETE FROM change WHERE release = %(n)s AND ord > 1000; DELETE FROM consumer WHERE name = 'far'", n=number)
+
+
+def test_only_one_wrong_copy_is_looked_at_at_a_time(world):
+    wrong = {**good(world), "digest": ZERO, "buckets": [ZERO] * 256}
+    looked_at(world, {**wrong, "consumer": "look-0"})  # whatever was looked at before, the rest after it is over
+    held = world.site.stand.connect(world.site.database)
+    try:
+        with held.cursor() as c:
+            c.execute("BEGIN")
+            c.execute("LOCK change IN ACCESS EXCLUSIVE MODE")
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                first = pool.submit(requests.post, world.url("/v1/feed/acks"), json={**wrong, "consumer": "look-1"}, headers=world.auth(), timeout=60)
+                wait_for("it waits", lambda: world.site.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM change%'"), 20)
+                second = world.ask("POST", "/v1/feed/acks", json={**wrong, "consumer": "look-2"}).json()
+                c.execute("ROLLBACK")
+                first = first.result().json()
+    finally:
+        held.close()
+    assert second["state"] == "differs" and second["findings"].get("later") is True and "buckets" not in second["findings"]
+    assert "later" not in first["findings"] and len(first["findings"]["buckets"]) > 0
+    world.sql("DELETE FROM consumer WHERE name ~ '^look'")
 
 
 def test_fails_open_with_an_alarm(world, follower):
