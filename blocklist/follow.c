@@ -170,8 +170,7 @@ static bool on_changes(void *arg, struct slice piece)
 	return !f->answer.failed;
 }
 
-/* RC_CONFLICT: what we hold and what came do not go together. Some changes may be made then: the list is to be fetched anew. */
-static enum rc make_changes(struct follow *f, struct json doc, struct err *e)
+static enum rc read_changes(struct follow_edit *edit, struct json doc, struct err *e)
 {
 	struct json_iter it = json_iter(json_get(doc, "changes"));
 	struct slice key;
@@ -186,13 +185,15 @@ static enum rc make_changes(struct follow *f, struct json doc, struct err *e)
 			(!slice_eq(op, SLICE("add")) && !slice_eq(op, SLICE("remove"))))
 			rc = err_set(e, RC_CONFLICT, "a change that is no entry");
 		else
-			rc = follow_list_change(&f->list, &t.entry, slice_eq(op, SLICE("add")), e);
+			rc = follow_edit_add(edit, &t.entry, slice_eq(op, SLICE("add")), e);
 	}
 	return rc;
 }
 
+/* RC_CONFLICT: what we hold and what came do not go together; what is held stays in force until the list was fetched anew. */
 static enum rc take_changes(struct follow *f, bool *more, struct err *e)
 {
+	FOLLOW_EDIT_OWN struct follow_edit edit = {0};
 	struct json doc;
 	struct digest promised;
 	enum rc rc = json_parse(f->json, buf_slice(&f->answer), &doc, e);
@@ -208,19 +209,22 @@ static enum rc take_changes(struct follow *f, bool *more, struct err *e)
 		return err_set(e, RC_CONFLICT, "changes: an answer of another shape");
 	if (to == from)
 		return RC_OK;
-	follow_socket_lock(f->socket);
-	rc = make_changes(f, doc, e);
+	rc = read_changes(&edit, doc, e);
+	if (rc == RC_OK)
+		rc = follow_edit_make(&edit, &f->list, e);
 	if (rc == RC_OK &&
-		(f->list.mark.count != json_int(json_get(doc, "count")) ||
-			!digest_same(&f->list.mark.digest, &promised)))
+		(edit.to.mark.count != json_int(json_get(doc, "count")) ||
+			!digest_same(&edit.to.mark.digest, &promised)))
 		rc = err_set(
 			e, RC_CONFLICT, "changes: release %" PRId64 " is not what it promises", to);
-	f->list.mark.release = to;
-	if (rc != RC_OK) /* half of it is made: nothing is known until the list is fetched anew */
-		f->list.mark.list[0] = '\0';
+	if (rc != RC_OK)
+		return rc;
+	edit.to.mark.release = to;
+	follow_socket_lock(f->socket);
+	follow_edit_swap(&edit, &f->list);
 	follow_socket_unlock(f->socket);
-	f->dirty = f->dirty || rc == RC_OK;
-	return rc;
+	f->dirty = true;
+	return RC_OK;
 }
 
 /* RC_CONFLICT: a snapshot is needed. */

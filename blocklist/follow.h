@@ -16,9 +16,28 @@ void follow_list_done(struct follow_list *l);
 MUST_USE enum rc follow_list_add(struct follow_list *l, const struct entry *one, struct err *e);
 /* RC_CONFLICT: two lines of one sender and service. */
 MUST_USE enum rc follow_list_sort(struct follow_list *l, struct err *e);
-/* RC_CONFLICT: what is to be removed is not there, what is to be added is. */
-MUST_USE enum rc follow_list_change(
-	struct follow_list *l, const struct entry *one, bool add, struct err *e);
+/* Where a line stands, or would: the first that is not before this text. */
+size_t follow_list_at(const struct follow_list *l, const char *text);
+/* The length of "scope|value|service|" at the beginning of a line. */
+size_t follow_key_len(const char *line);
+
+/* ---- follow_edit.c: what a list becomes by some changes. Made beside it; the list itself stays as it is until the swap. */
+struct follow_edit {
+	struct follow_change *change; /* as they came */
+	size_t n_changes, room;
+	struct follow_list to; /* after follow_edit_make; shares most lines with the list */
+	char **gone, **came;   /* lines that only the list has, and only `to` */
+	size_t n_gone, n_came;
+};
+void follow_edit_done(struct follow_edit *d);
+#define FOLLOW_EDIT_OWN __attribute__((cleanup(follow_edit_done)))
+MUST_USE enum rc follow_edit_add(
+	struct follow_edit *d, const struct entry *one, bool add, struct err *e);
+/* RC_CONFLICT: what is to be removed is not there, what is to be added is. Costs k log n comparisons and one copy of n pointers. */
+MUST_USE enum rc follow_edit_make(
+	struct follow_edit *d, const struct follow_list *from, struct err *e);
+/* The list is what was made of it, and the edit holds what it was. Under the lock of who reads the list. */
+void follow_edit_swap(struct follow_edit *d, struct follow_list *list);
 /* The line of this sender and service; NULL: none. */
 const char *follow_list_get(
 	const struct follow_list *l, const char *scope, const char *value, const char *service);

@@ -1,5 +1,5 @@
-/* The list that a follower holds: lines in one sorted array, so that the file is written as they stand and a change is found by halving. Its
- * count and digest are computed from the lines themselves, never taken from who sent them. Leaves out where they come from. */
+/* The list that a follower holds: lines in one sorted array, so that the file is written as they stand and a sender is found by halving. Its
+ * count and digest are computed from the lines themselves, never taken from who sent them. Leaves out where they come from, and changes: follow_edit.c. */
 #include "blocklist/follow.h"
 
 #include <errno.h>
@@ -51,8 +51,8 @@ static int by_bytes(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The length of "scope|value|service|": what is before the third bar from the end, for a name may hold bars. */
-static size_t key_len(const char *line)
+/* What is before the third bar from the end, for a name may hold bars. */
+size_t follow_key_len(const char *line)
 {
 	size_t at = strlen(line);
 
@@ -63,9 +63,9 @@ static size_t key_len(const char *line)
 
 static bool same_sender(const char *a, const char *b)
 {
-	size_t n = key_len(a);
+	size_t n = follow_key_len(a);
 
-	return n == key_len(b) && memcmp(a, b, n) == 0;
+	return n == follow_key_len(b) && memcmp(a, b, n) == 0;
 }
 
 enum rc follow_list_sort(struct follow_list *l, struct err *e)
@@ -78,8 +78,7 @@ enum rc follow_list_sort(struct follow_list *l, struct err *e)
 	return RC_OK;
 }
 
-/* The first line that is not before this text. */
-static size_t lower(const struct follow_list *l, const char *text)
+size_t follow_list_at(const struct follow_list *l, const char *text)
 {
 	size_t low = 0, high = l->n;
 
@@ -94,48 +93,6 @@ static size_t lower(const struct follow_list *l, const char *text)
 	return low;
 }
 
-static enum rc insert(struct follow_list *l, const char *line, struct err *e)
-{
-	size_t at = lower(l, line);
-	char *copy;
-
-	if ((at < l->n && same_sender(l->lines[at], line)) ||
-		(at > 0 && same_sender(l->lines[at - 1], line)))
-		return err_set(e, RC_CONFLICT, "an addition of what is there");
-	if (!room_for_one(l) || (copy = strdup(line)) == NULL)
-		return err_set(e, RC_RETRY, "out of memory");
-	memmove(l->lines + at + 1, l->lines + at, (l->n - at) * sizeof(*l->lines));
-	l->lines[at] = copy;
-	l->n++;
-	return RC_OK;
-}
-
-enum rc follow_list_change(struct follow_list *l, const struct entry *one, bool add, struct err *e)
-{
-	char line[FOLLOW_LINE];
-	enum rc rc = RC_OK;
-
-	(void)entry_line(one, line, sizeof(line));
-	if (add) {
-		rc = insert(l, line, e);
-		if (rc != RC_OK)
-			return rc;
-		digest_add(&l->mark.digest, one);
-		l->mark.count++;
-		return RC_OK;
-	}
-	size_t at = lower(l, line);
-
-	if (at >= l->n || strcmp(l->lines[at], line) != 0)
-		return err_set(e, RC_CONFLICT, "a removal of what is not there");
-	free(l->lines[at]);
-	memmove(l->lines + at, l->lines + at + 1, (l->n - at - 1) * sizeof(*l->lines));
-	l->n--;
-	digest_sub(&l->mark.digest, one);
-	l->mark.count--;
-	return RC_OK;
-}
-
 const char *follow_list_get(
 	const struct follow_list *l, const char *scope, const char *value, const char *service)
 {
@@ -144,7 +101,7 @@ const char *follow_list_get(
 
 	if (n <= 0 || (size_t)n >= sizeof(key))
 		return NULL;
-	size_t at = lower(l, key);
+	size_t at = follow_list_at(l, key);
 
 	return at < l->n && strncmp(l->lines[at], key, (size_t)n) == 0 ? l->lines[at] : NULL;
 }
