@@ -64,7 +64,8 @@ expected-statuses = ["400", "401", "403", "404", "406", "409", "412", "415", "42
     command = [tool, "--config-file", tmp_path / "schemathesis.toml", "run", world.url("/v1/openapi.json"), "--url", world.url("")]
     for tag in TAGS:
         command += ["--include-tag", tag]
-    command += ["-H", f"Authorization: {world.auth('admin')['Authorization']}", "-n", "200" if FULL else "4", "--seed", "1", "--workers", "2"]
+    # One worker: ast.parse of Python before 3.11.5, which the generator calls, is not for several threads (CPython #106905).
+    command += ["-H", f"Authorization: {world.auth('admin')['Authorization']}", "-n", "200" if FULL else "4", "--seed", "1", "--workers", "1"]
     command += ["--generation-database", "none", "--no-color", "--phases", "examples,coverage,fuzzing", "--max-time", "600" if FULL else "25"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
