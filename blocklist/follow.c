@@ -422,7 +422,7 @@ enum rc follow_run(const struct follow_settings *s, struct err *e)
 	enum rc rc = begin(&f, e);
 
 	if (rc == RC_OK)
-		rc = follow_socket_open(s->socket, &f.list, s->stale_s, &f.socket, e);
+		rc = follow_socket_open(s->socket, &f.list, s->service, s->stale_s, &f.socket, e);
 	if (rc == RC_OK)
 		rc = loop(&f, e);
 	follow_socket_close(f.socket);

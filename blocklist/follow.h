@@ -38,6 +38,8 @@ MUST_USE enum rc follow_edit_make(
 	struct follow_edit *d, const struct follow_list *from, struct err *e);
 /* The list is what was made of it, and the edit holds what it was. Under the lock of who reads the list. */
 void follow_edit_swap(struct follow_edit *d, struct follow_list *list);
+/* The line whose key these n bytes of a text are; NULL: none. */
+char *follow_list_line(const struct follow_list *l, const char *key, size_t n);
 /* The line of this sender and service; NULL: none. */
 const char *follow_list_get(
 	const struct follow_list *l, const char *scope, const char *value, const char *service);

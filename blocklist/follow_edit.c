@@ -71,18 +71,14 @@ static int by_bytes(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The line of this change's sender; NULL: none. Lines of a name that goes on with a bar may stand between. */
+/* The line of this change's sender; NULL: none. */
 static char *held(const struct follow_list *l, const struct follow_change *c)
 {
 	char key[FOLLOW_LINE];
 
 	memcpy(key, c->line, c->key_len);
 	key[c->key_len] = '\0';
-	for (size_t i = follow_list_at(l, key);
-		i < l->n && strncmp(l->lines[i], key, c->key_len) == 0; i++)
-		if (follow_key_len(l->lines[i]) == c->key_len)
-			return l->lines[i];
-	return NULL;
+	return follow_list_line(l, key, c->key_len);
 }
 
 /* What one sender's changes make of his line, in their order. */

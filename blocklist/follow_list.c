@@ -93,17 +93,21 @@ size_t follow_list_at(const struct follow_list *l, const char *text)
 	return low;
 }
 
+char *follow_list_line(const struct follow_list *l, const char *key, size_t n)
+{
+	for (size_t i = follow_list_at(l, key); i < l->n && strncmp(l->lines[i], key, n) == 0; i++)
+		if (follow_key_len(l->lines[i]) == n) /* not of a name that goes on with a bar */
+			return l->lines[i];
+	return NULL;
+}
+
 const char *follow_list_get(
 	const struct follow_list *l, const char *scope, const char *value, const char *service)
 {
 	char key[FOLLOW_LINE];
 	int n = snprintf(key, sizeof(key), "%s|%s|%s|", scope, value, service);
 
-	if (n <= 0 || (size_t)n >= sizeof(key))
-		return NULL;
-	size_t at = follow_list_at(l, key);
-
-	return at < l->n && strncmp(l->lines[at], key, (size_t)n) == 0 ? l->lines[at] : NULL;
+	return n > 0 && (size_t)n < sizeof(key) ? follow_list_line(l, key, (size_t)n) : NULL;
 }
 
 /* ---- the file */

@@ -26,6 +26,7 @@ struct follow_socket {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	const struct follow_list *list;
+	const char *service;         /* that the list is of; "": both */
 	int64_t synced_us, stale_us; /* synced 0: never */
 	struct sockaddr_un at;
 	int wake;
@@ -87,6 +88,16 @@ static void say_entry(
 		(void)snprintf(out, room, "%s\n", rest);
 }
 
+/* As entries have it: another form of a listed number would be "not blocked". */
+static bool is_canonical(enum scope scope, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (scope == SCOPE_NONE || n == 0)
+		return false;
+	return scope == SCOPE_NAME || (value[0] != '0' && strspn(value, "0123456789") == n);
+}
+
 /* False: not a question. `ask` is cut in place. */
 static bool answer(struct follow_socket *s, char *ask, char *out, size_t room)
 {
@@ -105,10 +116,10 @@ static bool answer(struct follow_socket *s, char *ask, char *out, size_t room)
 		return false;
 	*scope++ = '\0';
 	*value++ = '\0';
-	if (value[0] == '\0' || scope_parse(slice_str(scope)) == SCOPE_NONE ||
+	if (!is_canonical(scope_parse(slice_str(scope)), value) ||
 		!service_parse(slice_str(ask), &(enum service){SERVICE_SMS}))
 		return false;
-	if (!list_known(s))
+	if (!list_known(s) || (s->service[0] != '\0' && strcmp(s->service, ask) != 0))
 		return true;
 	line = follow_list_get(s->list, scope, value, ask);
 	if (line == NULL)
@@ -229,8 +240,8 @@ static void drop(struct follow_socket *s)
 	free(s);
 }
 
-enum rc follow_socket_open(const char *path, const struct follow_list *list, int stale_s,
-	struct follow_socket **out, struct err *e)
+enum rc follow_socket_open(const char *path, const struct follow_list *list, const char *service,
+	int stale_s, struct follow_socket **out, struct err *e)
 {
 	struct follow_socket *s;
 
@@ -241,6 +252,7 @@ enum rc follow_socket_open(const char *path, const struct follow_list *list, int
 		return err_set(e, RC_RETRY, "out of memory");
 	pthread_mutex_init(&s->lock, NULL);
 	s->list = list;
+	s->service = service;
 	s->stale_us = stale_s * US_PER_S;
 	s->n = 2;
 	s->fds[0].fd = -1;

@@ -171,6 +171,15 @@ def test_a_refused_proof_is_not_a_refused_list(world, follower):
     assert "alarm=ack_refused status=403" in other.log() and "alarm=stale" not in other.log()
 
 
+def asked(path, line):
+    if not path.exists():
+        return ""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(path))
+        s.sendall(f"{line}\n".encode())
+        return s.makefile().readline().rstrip("\n")
+
+
 def test_questions_on_a_socket(world, follower, tmp_path):
     path = tmp_path / "s"
     world.wish("84913000001", "84913000002")
@@ -195,7 +204,10 @@ def test_questions_on_a_socket(world, follower, tmp_path):
     wait_for("its end", lambda: ask("sms|number|84913000003") == "-", 20)
     world.lift("84913000001")
     wait_for("the change", lambda: ask("sms|number|84913000001") == "-", 20)
-    assert ask("nonsense") == "!" and file.readline() == ""
+    one = follower(world.url(""), token_of(world), "--service", "sms", "--socket", tmp_path / "one", "--wait", "1").start()
+    wait_for("the list", lambda: asked(tmp_path / "one", "sms|number|84913000002").startswith("bar|"), 20)
+    assert asked(tmp_path / "one", "voice|number|84913000002") == "?"  # not clean: nobody told it of calls
+    assert ask("sms|number|0913000002") == "!" and file.readline() == ""  # not as the list has it: no answer can be right
     s.close()
     again = socket.socket(socket.AF_UNIX)
     again.connect(str(path))
