@@ -64,7 +64,7 @@ suites_run() {
 		suites_one 'unit tests with sanitizers' "$asan" $((600 * scale)) ./dev asan --output-junit "$asan"
 		# Without Kafka the rest has been tested all the same.
 		if suites_step 'the jars of Apache Kafka' 300 tests/kafka-local fetch; then
-			suites_one 'with PostgreSQL, Redis and Kafka' "$it" $((900 * scale)) ./dev it --junitxml "$it"
+			suites_one 'with PostgreSQL, Redis and Kafka' "$it" $((2400 * scale)) ./dev it --junitxml "$it"
 			suites_one 'the console in Chromium' "$browser" $((300 * scale)) ./dev browser --junitxml "$browser"
 		fi
 		[ -z "${FUZZ_S:-}" ] || suites_step "fuzzing, $FUZZ_S s a target" $((FUZZ_S * 100)) ./dev fuzz "$FUZZ_S" || true
