@@ -285,10 +285,10 @@ while True:
             return lines[-1].split() if lines else []
 
         wait_for(lambda: out.read_text()[-2000:], lambda: "84919000001" in last() and "84919000003" in last(), 20)
-        world.wish("84919000040")
-        wait_for(lambda: out.read_text()[-2000:], lambda: "84919000040" in last(), 20)
-        world.lift("84919000040")
-        wait_for(lambda: out.read_text()[-2000:], lambda: "84919000040" not in last() and "84919000001" in last(), 20)
+        world.wish("84919000060")
+        wait_for(lambda: out.read_text()[-2000:], lambda: "84919000060" in last(), 20)
+        world.lift("84919000060")
+        wait_for(lambda: out.read_text()[-2000:], lambda: "84919000060" not in last() and "84919000001" in last(), 20)
     finally:
         client.kill()
         client.wait()
